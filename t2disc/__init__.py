@@ -1,0 +1,63 @@
+"""t2disc: quantitative T2 of lumbar discs, from multi-echo DICOM to disc change.
+
+The names below are loaded when they are first used, so that ``import t2disc`` and ``t2disc --help`` cost nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from t2disc.errors import T2DiscError
+    from t2disc.fit import fit_t2
+    from t2disc.ingest import load_stack
+    from t2disc.measure import measure_discs
+    from t2disc.model import Acquisition, DiscLabels, DiscMeasure, EchoStack, Flag, T2Map, Visit
+    from t2disc.segment import place_labels
+    from t2disc.study import find_visits
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Acquisition": "model",
+    "DiscLabels": "model",
+    "DiscMeasure": "model",
+    "EchoStack": "model",
+    "Flag": "model",
+    "T2DiscError": "errors",
+    "T2Map": "model",
+    "Visit": "model",
+    "find_visits": "study",
+    "fit_t2": "fit",
+    "load_stack": "ingest",
+    "measure_discs": "measure",
+    "place_labels": "segment",
+}
+
+__all__ = [
+    "Acquisition",
+    "DiscLabels",
+    "DiscMeasure",
+    "EchoStack",
+    "Flag",
+    "T2DiscError",
+    "T2Map",
+    "Visit",
+    "__version__",
+    "find_visits",
+    "fit_t2",
+    "load_stack",
+    "measure_discs",
+    "place_labels",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 't2disc' has no attribute {name!r}")
+    return getattr(import_module(f"t2disc.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,33 @@
+"""Frozen data that crosses rooms. Nothing here fits, reads or draws.
+
+:mod:`t2disc.model.protocol` is not re-exported: it loads pydantic, which most rooms do without.
+"""
+
+from t2disc.model.inventory import Identity, Inventory
+from t2disc.model.labels import REGION_PARTS, DiscLabels, LabelMap, Region
+from t2disc.model.levels import LEVELS, parse_level
+from t2disc.model.maps import Flag, NoiseEstimate, T2Map, VoxelFit
+from t2disc.model.measures import Change, DiscMeasure
+from t2disc.model.stack import Acquisition, EchoStack, LeftOut
+from t2disc.model.visit import Visit
+
+__all__ = [
+    "LEVELS",
+    "REGION_PARTS",
+    "Acquisition",
+    "Change",
+    "DiscLabels",
+    "DiscMeasure",
+    "EchoStack",
+    "Flag",
+    "Identity",
+    "Inventory",
+    "LabelMap",
+    "LeftOut",
+    "NoiseEstimate",
+    "Region",
+    "T2Map",
+    "Visit",
+    "VoxelFit",
+    "parse_level",
+]

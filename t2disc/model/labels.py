@@ -1,0 +1,94 @@
+"""Which voxels belong to which disc, and to which region of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from t2disc.errors import LabelsLevelUnknown, LabelsRepeated
+from t2disc.model._arrays import frozen, frozen_affine, same_shape
+from t2disc.model.levels import LEVELS
+
+
+class Region(IntEnum):
+    """Values of the region map. The numbers stand in published datasets: add, never renumber."""
+
+    NONE = 0
+    NP = 1  # nucleus pulposus
+    AF_ANTERIOR = 2  # annulus fibrosus, front
+    AF_POSTERIOR = 3  # annulus fibrosus, back
+
+
+REGION_PARTS: dict[str, tuple[Region, ...]] = {
+    "disc": (Region.NONE, Region.NP, Region.AF_ANTERIOR, Region.AF_POSTERIOR),
+    "NP": (Region.NP,),
+    "AF": (Region.AF_ANTERIOR, Region.AF_POSTERIOR),
+}
+"""Regions as the tables name them, and the values of the region map that make up each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LabelMap:
+    """A label map as read from disk, on its own grid, before it is placed on a stack.
+
+    ``values`` ``(X, Y, Z)`` whole numbers; ``affine`` to RAS+ mm; ``names`` pairs of (value, level as written).
+    """
+
+    values: NDArray[np.int32]
+    affine: NDArray[np.float64]
+    names: tuple[tuple[int, str], ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", frozen(self.values, "values", ndim=3, dtype=np.int32))
+        object.__setattr__(self, "affine", frozen_affine(self.affine))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DiscLabels:
+    """Named discs and their regions on the stack's grid.
+
+    Attributes
+    ----------
+    discs
+        ``(X, Y, Z)`` uint8; 0 is background, ``i`` belongs to ``levels[i - 1]``.
+    regions
+        ``(X, Y, Z)`` uint8, see :class:`Region`; 0 outside the discs.
+    levels
+        Disc levels from superior to inferior, each once.
+    affine
+        ``(4, 4)`` voxel index to RAS+ mm.
+    """
+
+    discs: NDArray[np.uint8]
+    regions: NDArray[np.uint8]
+    levels: tuple[str, ...]
+    affine: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "discs", frozen(self.discs, "discs", ndim=3, dtype=np.uint8))
+        object.__setattr__(self, "regions", frozen(self.regions, "regions", ndim=3, dtype=np.uint8))
+        same_shape("regions", self.regions.shape, self.discs.shape)
+        object.__setattr__(self, "affine", frozen_affine(self.affine))
+        if unknown := [level for level in self.levels if level not in LEVELS]:
+            raise LabelsLevelUnknown(f"{len(unknown)} names that are no disc level")
+        if len(set(self.levels)) != len(self.levels):
+            raise LabelsRepeated("a level named twice")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Grid ``(X, Y, Z)`` in voxels."""
+        x, y, z = self.discs.shape
+        return x, y, z
+
+    def mask(self, level: str, region: str = "disc") -> NDArray[np.bool_]:
+        """Return the voxels ``(X, Y, Z)`` of one region (``disc``, ``NP``, ``AF``) of one disc."""
+        inside: NDArray[np.bool_] = self.discs == self.levels.index(level) + 1
+        if region != "disc":
+            inside &= np.isin(self.regions, REGION_PARTS[region])
+        return inside
+
+    def __repr__(self) -> str:
+        return f"DiscLabels(shape={self.shape}, levels={list(self.levels)})"

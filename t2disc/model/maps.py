@@ -1,0 +1,103 @@
+"""Fitted values: per voxel of a list, and as maps on the stack's grid; missing is NaN with a reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from t2disc.model._arrays import frozen, frozen_affine, same_shape
+
+
+class Flag(IntEnum):
+    """Why a voxel has no T2. The numbers stand in the flag maps of published datasets: add, never renumber."""
+
+    OK = 0
+    OUTSIDE_MASK = 1  # not asked for
+    NOT_FINITE = 2  # NaN or infinity in the signal
+    NO_SIGNAL = 3  # zero or negative at every echo, or at too many to fit two unknowns
+    LOW_SNR = 4  # first echo below the SNR threshold
+    NOT_DECAYING = 5  # constant or rising signal
+    BEYOND_ECHO_RANGE = 6  # T2 outside what these echo times can tell
+    AT_BOUND = 7  # a bounded model stopped on its bound
+    NOT_CONVERGED = 8  # the iteration did not settle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoiseEstimate:
+    """Standard deviation of the noise in each channel of the magnitude signal, and where it comes from."""
+
+    sigma: float  # signal units; NaN when it could not be told
+    method: str  # background, residual, given or none
+    n_voxels: int = 0  # voxels it rests on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class VoxelFit:
+    """Result of fitting V voxels: every array is ``(V,)``; where ``flag`` is not 0 the numbers are NaN."""
+
+    t2_ms: NDArray[np.float64]
+    s0: NDArray[np.float64]
+    t2_se_ms: NDArray[np.float64]
+    flag: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        for name in ("t2_ms", "s0", "t2_se_ms"):
+            object.__setattr__(self, name, frozen(getattr(self, name), name, ndim=1, dtype=np.float64))
+        object.__setattr__(self, "flag", frozen(self.flag, "flag", ndim=1, dtype=np.uint8))
+        for name in ("s0", "t2_se_ms", "flag"):
+            same_shape(name, getattr(self, name).shape, self.t2_ms.shape)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class T2Map:
+    """T2 of every voxel on the stack's grid, with its standard error and its reason when missing.
+
+    Attributes
+    ----------
+    t2_ms, t2_se_ms
+        ``(X, Y, Z)`` float32, ms; NaN where ``flag`` is not 0.
+    s0
+        ``(X, Y, Z)`` float32, signal units at TE 0.
+    flag
+        ``(X, Y, Z)`` uint8, see :class:`Flag`.
+    affine
+        ``(4, 4)`` voxel index to RAS+ mm.
+    echo_times_ms
+        ``(E',)`` the echo times that were used, after skipping.
+    model
+        Name of the model (``mono``, ``loglinear``).
+    noise
+        Sigma of the stack and how it was estimated.
+    """
+
+    t2_ms: NDArray[np.float32]
+    s0: NDArray[np.float32]
+    t2_se_ms: NDArray[np.float32]
+    flag: NDArray[np.uint8]
+    affine: NDArray[np.float64]
+    echo_times_ms: NDArray[np.float64]
+    model: str
+    noise: NoiseEstimate
+
+    def __post_init__(self) -> None:
+        for name in ("t2_ms", "s0", "t2_se_ms"):
+            object.__setattr__(self, name, frozen(getattr(self, name), name, ndim=3, dtype=np.float32))
+        object.__setattr__(self, "flag", frozen(self.flag, "flag", ndim=3, dtype=np.uint8))
+        for name in ("s0", "t2_se_ms", "flag"):
+            same_shape(name, getattr(self, name).shape, self.t2_ms.shape)
+        object.__setattr__(self, "affine", frozen_affine(self.affine))
+        echo_times_ms = frozen(self.echo_times_ms, "echo_times_ms", ndim=1, dtype=np.float64)
+        object.__setattr__(self, "echo_times_ms", echo_times_ms)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Grid ``(X, Y, Z)`` in voxels."""
+        x, y, z = self.t2_ms.shape
+        return x, y, z
+
+    def __repr__(self) -> str:
+        ok = int(np.count_nonzero(self.flag == Flag.OK))
+        return f"T2Map(shape={self.shape}, model={self.model!r}, fitted={ok} voxels, sigma={self.noise.sigma:.4g})"

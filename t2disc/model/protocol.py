@@ -1,0 +1,51 @@
+"""The protocol file: what a study expects and how it wants to be analysed, checked before anything runs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Table(BaseModel):
+    """A table of the protocol file: frozen, and unknown keys refused, so that a typing slip cannot pass."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class IngestSettings(_Table):
+    """``[ingest]``: which series is the one to measure, when a visit holds several."""
+
+    series_number: int | None = Field(None, description="SeriesNumber (0020,0011) of the multi-echo series")
+    series_description: str | None = Field(
+        None,
+        description="Pattern with * and ? for SeriesDescription (0008,103E), case ignored; never copied to an output",
+    )
+    n_echoes: int | None = Field(None, ge=2, description="Number of echoes")
+    first_echo_time_ms: float | None = Field(None, gt=0, description="First echo time, ms, within 0.5 ms")
+    require_spin_echo: bool = Field(True, description="Refuse gradient-echo series (T2*)")
+
+
+class FitSettings(_Table):
+    """``[fit]``: the model and what it may use."""
+
+    model: str = Field("mono", description="Signal model; t2disc fit --model overrides it")
+    skip_first: int = Field(0, ge=0, description="Echoes left out at the start of the train")
+    min_snr: float = Field(5.0, ge=0, description="Voxels whose first echo is below this multiple of sigma get no T2")
+
+
+class StudySettings(_Table):
+    """``[study]``: how visits are told apart and put in order."""
+
+    layout: Literal["auto", "folders", "bids", "heap"] = Field("auto", description="How the study folder is laid out")
+    visit_order: tuple[str, ...] = Field(
+        (), description="Visit names in order, used where acquisition dates are missing"
+    )
+
+
+class Protocol(_Table):
+    """All settings of a study. Every table and key may be left out; the defaults stand in docs/protocol.md."""
+
+    ingest: IngestSettings = IngestSettings()
+    fit: FitSettings = FitSettings()
+    study: StudySettings = StudySettings()

@@ -1,0 +1,38 @@
+"""Who came when: the keys under which visits are known, and what is to be read for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """One session of one participant, as found in the study folder.
+
+    ``files`` is empty when the whole ``folder`` belongs to the visit; in a heap it lists the visit's own files.
+    Paths stay out of the ``repr``, which is safe to log.
+    """
+
+    participant_id: str  # sub-...
+    session_id: str  # ses-...
+    folder: Path = field(repr=False)
+    files: tuple[Path, ...] = field(default=(), repr=False)
+    acquisition_date: str | None = field(default=None, repr=False)  # YYYY-MM-DD
+    index_level: str | None = None  # treated disc, from participants.tsv
+
+    @property
+    def key(self) -> str:
+        """Study key, ``sub-01/ses-baseline``."""
+        return f"{self.participant_id}/{self.session_id}"
+
+    @property
+    def stem(self) -> str:
+        """Start of the visit's file names, ``sub-01_ses-baseline``."""
+        return f"{self.participant_id}_{self.session_id}"
+
+    def role(self, level: str) -> str:
+        """Return ``index`` for the treated disc, ``control`` for the others, ``unknown`` where none is named."""
+        if self.index_level is None:
+            return "unknown"
+        return "index" if level == self.index_level else "control"
