@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from t2disc.errors import T2DiscError
     from t2disc.fit import fit_t2
-    from t2disc.ingest import load_stack
+    from t2disc.ingest import load_labels, load_stack
     from t2disc.measure import measure_discs
-    from t2disc.model import Acquisition, DiscLabels, DiscMeasure, EchoStack, Flag, T2Map, Visit
-    from t2disc.segment import place_labels
+    from t2disc.model import Acquisition, DiscLabels, DiscMeasure, EchoStack, Flag, LabelMap, T2Map, Visit
+    from t2disc.segment import find_discs
     from t2disc.study import find_visits
 
 __version__ = "0.1.0"
@@ -25,14 +25,16 @@ _HOME = {
     "DiscMeasure": "model",
     "EchoStack": "model",
     "Flag": "model",
+    "LabelMap": "model",
     "T2DiscError": "errors",
     "T2Map": "model",
     "Visit": "model",
+    "find_discs": "segment",
     "find_visits": "study",
     "fit_t2": "fit",
+    "load_labels": "ingest",
     "load_stack": "ingest",
     "measure_discs": "measure",
-    "place_labels": "segment",
 }
 
 __all__ = [
@@ -41,15 +43,17 @@ __all__ = [
     "DiscMeasure",
     "EchoStack",
     "Flag",
+    "LabelMap",
     "T2DiscError",
     "T2Map",
     "Visit",
     "__version__",
+    "find_discs",
     "find_visits",
     "fit_t2",
+    "load_labels",
     "load_stack",
     "measure_discs",
-    "place_labels",
 ]
 
 

@@ -1,0 +1,1 @@
+"""One thin function per command; logging and exit codes live here and nowhere else."""

@@ -1,0 +1,1 @@
+"""Numbers per disc and region, and their change between visits."""

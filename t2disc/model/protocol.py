@@ -19,7 +19,7 @@ class IngestSettings(_Table):
     series_number: int | None = Field(None, description="SeriesNumber (0020,0011) of the multi-echo series")
     series_description: str | None = Field(
         None,
-        description="Pattern with * and ? for SeriesDescription (0008,103E), case ignored; never copied to an output",
+        description="Pattern (* and ?) for SeriesDescription (0008,103E), case ignored; never repeated in an output",
     )
     n_echoes: int | None = Field(None, ge=2, description="Number of echoes")
     first_echo_time_ms: float | None = Field(None, gt=0, description="First echo time, ms, within 0.5 ms")
@@ -38,9 +38,7 @@ class StudySettings(_Table):
     """``[study]``: how visits are told apart and put in order."""
 
     layout: Literal["auto", "folders", "bids", "heap"] = Field("auto", description="How the study folder is laid out")
-    visit_order: tuple[str, ...] = Field(
-        (), description="Visit names in order, used where acquisition dates are missing"
-    )
+    visit_order: tuple[str, ...] = Field((), description="Visit names in order, for studies without acquisition dates")
 
 
 class Protocol(_Table):

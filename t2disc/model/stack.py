@@ -77,7 +77,7 @@ class EchoStack:
         echo_times_ms = frozen(self.echo_times_ms, "echo_times_ms", ndim=1, dtype=np.float64)
         if signal.shape[3] != echo_times_ms.size:
             raise ArgumentInvalid(
-                f"{signal.shape[3]} echoes in the signal and {echo_times_ms.size} echo times",
+                f"{signal.shape[3]} echoes and {echo_times_ms.size} echo times",
                 expected="one time per echo",
             )
         if not (np.isfinite(echo_times_ms).all() and (np.diff(echo_times_ms, prepend=0.0) > 0).all()):

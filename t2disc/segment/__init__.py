@@ -1,0 +1,1 @@
+"""Which voxels belong to which disc and to which region of it."""

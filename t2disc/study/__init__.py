@@ -1,0 +1,1 @@
+"""Which visits exist, in which order; the story of one visit and of a pair of visits."""
