@@ -1,0 +1,92 @@
+"""Reading single elements of a header that may say anything: a value of the right kind, or nothing."""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import Any
+
+from pydicom.dataset import Dataset
+
+
+def text(dataset: Dataset, keyword: str) -> str:
+    """Return a text element, ``""`` when it is absent."""
+    value = _value(dataset, keyword)
+    return "" if value is None else str(value).strip()
+
+
+def texts(dataset: Dataset, keyword: str) -> tuple[str, ...]:
+    """Return all values of a text element."""
+    value = _value(dataset, keyword)
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else tuple(str(item) for item in value)
+
+
+def number(dataset: Dataset, keyword: str) -> float | None:
+    """Return one finite number, ``None`` when the element is absent or anything else."""
+    values = numbers(dataset, keyword, 1)
+    return values[0] if values else None
+
+
+def numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
+    """Return exactly ``count`` finite numbers, ``None`` otherwise."""
+    value = _value(dataset, keyword)
+    items = [value] if isinstance(value, (str, bytes, int, float)) else list(value if value is not None else ())
+    try:
+        found = tuple(float(item) for item in items)
+    except (TypeError, ValueError):
+        return None
+    return found if len(found) == count and all(map(math.isfinite, found)) else None
+
+
+def integer(dataset: Dataset, keyword: str) -> int | None:
+    """Return one whole number, ``None`` when the element is absent or anything else."""
+    value = number(dataset, keyword)
+    return int(value) if value is not None and value == int(value) else None
+
+
+def is_filled(dataset: Dataset, keyword: str) -> bool:
+    """Tell whether an element is there and not empty, whatever it holds."""
+    item = dataset.get_item(keyword) if keyword in dataset else None
+    return item is not None and item.value not in (None, b"", "")
+
+
+def date(dataset: Dataset, *keywords: str) -> str | None:
+    """Return the first plausible date as YYYY-MM-DD; dates before 1900 are placeholders of de-identification."""
+    for keyword in keywords:
+        digits = text(dataset, keyword).replace(".", "").replace("-", "")[:8]
+        if len(digits) == 8 and digits.isdigit() and _is_calendar(digits):
+            return f"{digits[:4]}-{digits[4:6]}-{digits[6:]}"
+    return None
+
+
+def private_number(dataset: Dataset, group: int, creator: str, element: int) -> float | None:
+    """Return a number from a vendor's private block, wherever the block was placed."""
+    for block in range(0x10, 0x18):
+        if text(dataset, str((group << 16) + block)) == creator:
+            return _private(dataset, (group << 16) + (block << 8) + element)
+    return None
+
+
+def _private(dataset: Dataset, tag: int) -> float | None:
+    value = dataset[tag].value if tag in dataset else None
+    if isinstance(value, bytes) and len(value) == 4:  # VR UN: Philips' float, kept as bytes by archives
+        value = struct.unpack("<f", value)[0]
+    try:
+        found = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return found if math.isfinite(found) else None
+
+
+def _is_calendar(digits: str) -> bool:
+    return int(digits[:4]) >= 1900 and 1 <= int(digits[4:6]) <= 12 and 1 <= int(digits[6:]) <= 31
+
+
+def _value(dataset: Dataset, keyword: str) -> Any:
+    """Return an element's value; damaged ones, at which pydicom raises any of a dozen kinds, count as absent."""
+    try:
+        return dataset[int(keyword)].value if keyword.isdigit() else dataset.get(keyword)
+    except Exception:  # the one door for pydicom's conversions
+        return None

@@ -1,0 +1,63 @@
+"""The allow-listed facts of an acquisition; nothing else of a header leaves ingest.
+
+Free-text facts (model, software, coil) are cut to 64 plain characters.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pydicom.dataset import Dataset
+
+from t2disc.ingest import elements as el
+from t2disc.ingest.frames import Frame
+from t2disc.ingest.frametype import vendor
+from t2disc.model import Acquisition
+
+_PLAIN = re.compile(r"[^A-Za-z0-9 ._+*/()-]+")
+_MAX_TEXT = 64
+
+
+def acquisition_of(ds: Dataset, frame: Frame, step_mm: float) -> Acquisition:
+    """Return the facts that the header ``ds`` of the plane ``frame`` states, on slices ``step_mm`` apart."""
+    timing, coil = _group(ds, "MRTimingAndRelatedParametersSequence"), _group(ds, "MRReceiveCoilSequence")
+    thickness = frame.plane.thickness_mm
+    return Acquisition(
+        vendor=vendor(el.text(ds, "Manufacturer")),
+        scanner_model=plain(el.text(ds, "ManufacturerModelName")),
+        field_strength_t=el.number(ds, "MagneticFieldStrength"),
+        software=plain(" ".join(el.texts(ds, "SoftwareVersions"))),
+        receive_coil=plain(el.text(coil, "ReceiveCoilName")),
+        sequence=frame.sequence,
+        repetition_time_ms=el.number(timing, "RepetitionTime"),
+        flip_angle_deg=el.number(timing, "FlipAngle"),
+        slice_thickness_mm=thickness,
+        slice_gap_mm=None if thickness is None else round(step_mm - thickness, 4) + 0.0,
+        acquisition_date=el.date(
+            ds, "AcquisitionDate", "AcquisitionDateTime", "SeriesDate", "ContentDate", "StudyDate"
+        ),
+        acquisition_time=_time(ds),
+    )
+
+
+def plain(text: str) -> str | None:
+    """Return a header's text reduced to plain characters and 64 of them, ``None`` when nothing is left."""
+    return _PLAIN.sub(" ", text).strip()[:_MAX_TEXT] or None
+
+
+def _group(ds: Dataset, keyword: str) -> Dataset:
+    """Return a functional group of an enhanced object; in a classic image the elements stand at the top."""
+    for home in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+        for item in (ds.get(home) or [])[:1]:
+            if keyword in item and item[keyword].value:
+                return Dataset(item[keyword].value[0])
+    return ds
+
+
+def _time(ds: Dataset) -> str | None:
+    """Return the time of acquisition as HH:MM:SS; midnight to the second beside a placeholder date is no time."""
+    moment = el.text(ds, "AcquisitionTime") or el.text(ds, "AcquisitionDateTime")[8:]
+    digits = moment.split(".")[0].replace(":", "")[:6]
+    if len(digits) != 6 or not digits.isdigit() or el.date(ds, "AcquisitionDate", "AcquisitionDateTime") is None:
+        return None
+    return f"{digits[:2]}:{digits[2:4]}:{digits[4:]}"

@@ -1,0 +1,126 @@
+"""Pixels from disk straight into one float32 array; nothing is allocated that a header merely claims."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from t2disc.errors import PixelsLossy, PixelsTruncated, PixelsUndecodable, PixelsUnsupported
+from t2disc.ingest.dicomfile import DEFLATED, EXPLICIT_BIG, inflate, quiet
+from t2disc.ingest.frames import Frame, PixelSource
+
+_AFTER_PIXELS_BYTES = 1 << 16  # padding and trailers that may follow the pixels of a deflated body
+
+Placed = tuple[Frame, NDArray[np.float32], tuple[float, float]]
+
+
+def read_signal(
+    frames: Sequence[Sequence[Frame]], scales: Sequence[Sequence[tuple[float, float]]]
+) -> NDArray[np.float32]:
+    """Decode ``frames[e][z]`` with (factor, offset) ``scales[e][z]`` into ``(X, Y, Z, E)`` float32.
+
+    In memory each plane is contiguous (the array is a transposed view of ``(E, Z, Y, X)``); rows are stored from the
+    last one up, as the affine of :mod:`t2disc.ingest.grid` says.
+
+    Raises
+    ------
+    PixelError
+        ``pixels-lossy``, ``pixels-truncated``, ``pixels-undecodable``, ``pixels-unsupported``.
+    """
+    for source in _sources(frames):
+        check_source(source)
+    first = frames[0][0].source
+    planes = np.empty((len(frames), len(frames[0]), first.rows, first.columns), np.float32)
+    places = [
+        (frame, planes[e, z, ::-1], scales[e][z]) for e, echo in enumerate(frames) for z, frame in enumerate(echo)
+    ]
+    for source, wanted in _by_file(places):
+        _fill(source, wanted)
+    return planes.transpose(3, 2, 1, 0)
+
+
+def check_source(source: PixelSource) -> None:
+    """Refuse what cannot give exact grey values, and native files shorter than their header says."""
+    if source.is_lossy:
+        raise PixelsLossy("lossy compressed pixels")
+    if not source.is_grey or source.bits_allocated not in (8, 16):
+        raise PixelsUnsupported(f"{source.bits_allocated} bits per sample, or colour")
+    if source.transfer_syntax == EXPLICIT_BIG and source.bits_allocated == 8:
+        raise PixelsUnsupported("8-bit pixels in big endian byte order")
+    if not source.is_native:
+        return
+    needed = source.plane_bytes * source.n_frames
+    if source.length < needed:
+        raise PixelsTruncated(f"{source.length} of {needed} pixel bytes in a file")
+    if source.transfer_syntax != DEFLATED and source.offset + needed > source.file_bytes:
+        raise PixelsTruncated(f"{source.file_bytes - source.offset} of {needed} pixel bytes in a file")
+
+
+def payload_digest(source: PixelSource) -> str:
+    """Return a digest of a file's pixel bytes as stored, to tell a harmless copy from a conflict."""
+    with source.path.open("rb") as file:
+        file.seek(0 if source.transfer_syntax == DEFLATED else source.offset)
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def _sources(frames: Iterable[Iterable[Frame]]) -> Iterator[PixelSource]:
+    seen: set[Path] = set()
+    for frame in (frame for echo in frames for frame in echo):
+        if frame.source.path not in seen:
+            seen.add(frame.source.path)
+            yield frame.source
+
+
+def _by_file(places: Iterable[Placed]) -> Iterator[tuple[PixelSource, list[Placed]]]:
+    by_path: dict[Path, list[Placed]] = {}
+    for place in places:
+        by_path.setdefault(place[0].source.path, []).append(place)
+    for wanted in by_path.values():
+        yield wanted[0][0].source, sorted(wanted, key=lambda place: place[0].index)
+
+
+def _fill(source: PixelSource, wanted: Sequence[Placed]) -> None:
+    stored = _native(source, wanted) if source.is_native else _decoded(source, wanted)
+    for plane, (_, out, (factor, offset)) in zip(stored, wanted, strict=True):
+        np.copyto(out, plane, casting="unsafe")
+        if factor != 1.0:
+            out *= np.float32(factor)
+        if offset != 0.0:
+            out += np.float32(offset)
+
+
+def _native(source: PixelSource, wanted: Sequence[Placed]) -> Iterator[NDArray[np.generic]]:
+    order = ">" if source.transfer_syntax == EXPLICIT_BIG else "<"
+    dtype = np.dtype(f"{order}{'i' if source.is_signed else 'u'}{source.bits_allocated // 8}")
+    shape, size = (source.rows, source.columns), source.plane_bytes
+    if source.transfer_syntax == DEFLATED:
+        body = inflate(source.path, source.offset + size * source.n_frames + _AFTER_PIXELS_BYTES)
+        if len(body) < source.offset + size * source.n_frames:
+            raise PixelsTruncated(f"{len(body) - source.offset} of {size * source.n_frames} pixel bytes in a file")
+        for frame, _, _ in wanted:
+            yield np.frombuffer(body, dtype, shape[0] * shape[1], source.offset + frame.index * size).reshape(shape)
+        return
+    with source.path.open("rb") as file:
+        for frame, _, _ in wanted:
+            file.seek(source.offset + frame.index * size)
+            content = file.read(size)
+            if len(content) < size:
+                raise PixelsTruncated(f"{len(content)} of {size} bytes of an image")
+            yield np.frombuffer(content, dtype).reshape(shape)
+
+
+def _decoded(source: PixelSource, wanted: Sequence[Placed]) -> Iterator[NDArray[np.generic]]:
+    from pydicom.pixels.utils import iter_pixels
+
+    try:
+        with quiet():
+            planes = list(iter_pixels(source.path, indices=[frame.index for frame, _, _ in wanted]))
+    except Exception as error:  # a decoder raises what it likes on damaged streams, and NotImplementedError without one
+        raise PixelsUndecodable("compressed pixels that no decoder here can read") from error
+    if any(plane.shape != (source.rows, source.columns) for plane in planes):
+        raise PixelsUndecodable("compressed pixels whose matrix is not that of the header")
+    yield from planes
