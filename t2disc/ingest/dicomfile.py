@@ -113,10 +113,20 @@ def _parse(prefix: bytes, transfer_syntax: str, start: int, wanted: Sequence[int
         body = memoryview(_inflate(body, _PREFIX_BYTES[-1]))
         start = 0
     implicit, little = transfer_syntax == IMPLICIT_LITTLE, transfer_syntax != EXPLICIT_BIG
-    buffer = BytesIO(body)
+    buffer = _WholeReads(body)
     dataset = read_dataset(buffer, implicit, little, stop_when=_at_pixels, specific_tags=list(wanted))
     offset, length = _pixel_element(body, buffer.tell(), implicit=implicit, little=little)
     return DicomHeader(dataset, transfer_syntax, start + offset if offset >= 0 else -1, length, file_bytes)
+
+
+class _WholeReads(BytesIO):
+    """A buffer that refuses to hand out part of a value: pydicom would take the beginning of a UID for the UID."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        content = super().read(size)
+        if size is not None and 0 < len(content) < size:
+            raise EOFError(f"{len(content)} of {size} bytes")
+        return content
 
 
 def _at_pixels(tag: int, vr: str | None, length: int) -> bool:  # noqa: ARG001 - pydicom's signature

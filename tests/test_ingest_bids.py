@@ -1,0 +1,134 @@
+"""BIDS echoes and label maps: seconds become milliseconds at this door, damaged files are refused."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from t2disc import T2DiscError, load_labels, load_stack
+
+AFFINE = np.array([[0, 0, 4.0, -8], [-0.5, 0, 0, 20], [0, 0.5, 0, -30], [0, 0, 0, 1]])
+SHAPE = (16, 14, 5)
+
+
+def write_nifti(path: Path, values: np.ndarray, affine: np.ndarray = AFFINE) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(values, affine), path)
+    return path
+
+
+def write_echoes(folder: Path, echo_times_s=(0.04, 0.02, 0.01), **sidecar: object) -> Path:
+    """Echo numbers run against echo times, to show that times decide."""
+    for n, seconds in enumerate(echo_times_s, start=1):
+        path = folder / f"sub-1_ses-a_echo-{n}_MESE.nii.gz"
+        write_nifti(path, np.full(SHAPE, 1000 * np.exp(-seconds / 0.05), np.float32))
+        path.with_name(path.name.replace(".nii.gz", ".json")).write_text(json.dumps({"EchoTime": seconds, **sidecar}))
+    return folder
+
+
+def code_of(folder: Path) -> str:
+    with pytest.raises(T2DiscError) as refusal:
+        load_stack(folder)
+    return refusal.value.code
+
+
+def test_echoes_are_sorted_by_echo_time_and_times_become_milliseconds(tmp_path):
+    stack = load_stack(write_echoes(tmp_path, RepetitionTime=2.0, Manufacturer="GE MEDICAL SYSTEMS"))
+    np.testing.assert_allclose(stack.echo_times_ms, [10, 20, 40])
+    np.testing.assert_allclose(stack.signal[3, 2, 1], 1000 * np.exp(-np.array([10, 20, 40]) / 50), rtol=1e-6)
+    np.testing.assert_allclose(stack.affine, AFFINE)
+    assert (stack.acquisition.vendor, stack.acquisition.repetition_time_ms) == ("GE", 2000.0)
+    assert stack.acquisition.sequence == "spin-echo"
+
+
+@pytest.mark.parametrize(
+    ("echo_time", "code"),
+    [
+        (None, "echo-time-missing"),
+        ("0.01", "echo-time-not-a-number"),
+        (0, "echo-time-not-positive"),
+        (-0.01, "echo-time-not-positive"),
+        (0.02, "echo-time-repeated"),
+        (10, "sidecar-invalid"),
+    ],
+    ids=["missing", "text", "zero", "negative", "repeated", "milliseconds"],
+)
+def test_an_echo_time_that_is_none_is_refused_and_no_unit_is_guessed(tmp_path, echo_time, code):
+    write_echoes(tmp_path)
+    (tmp_path / "sub-1_ses-a_echo-3_MESE.json").write_text(json.dumps({"EchoTime": echo_time}))
+    assert code_of(tmp_path) == code
+
+
+def test_sidecars_grids_and_acquisitions_must_fit_together(tmp_path):
+    folder = write_echoes(tmp_path / "a")
+    (folder / "sub-1_ses-a_echo-1_MESE.json").unlink()
+    assert code_of(folder) == "sidecar-invalid"
+    folder = write_echoes(tmp_path / "b")
+    write_nifti(folder / "sub-1_ses-a_echo-2_MESE.nii.gz", np.ones((16, 14, 4), np.float32))
+    assert code_of(folder) == "grid-mismatch"
+    folder = write_echoes(tmp_path / "c")
+    for path in list(folder.glob("*echo-1*")):
+        path.rename(folder / path.name.replace("_echo", "_run-2_echo"))
+    assert code_of(folder) == "several-multi-echo-series"
+    assert code_of(write_echoes(tmp_path / "d", [0.01])) == "no-multi-echo-series"
+
+
+def test_every_flipped_bit_in_a_gzip_stream_is_refused_or_harmless(tmp_path):
+    """Promise 11: nibabel alone loads nearly all of these silently."""
+    folder = write_echoes(tmp_path)
+    victim = folder / "sub-1_ses-a_echo-2_MESE.nii.gz"
+    noisy = np.random.default_rng(0).normal(100, 10, SHAPE).astype(np.float32)
+    write_nifti(victim, noisy)
+    content = victim.read_bytes()
+    whole = load_stack(folder).signal.tobytes()
+    n_refused = 0
+    for at in np.random.default_rng(1).integers(0, 8 * len(content), 200):
+        flipped = bytearray(content)
+        flipped[at // 8] ^= 1 << (at % 8)
+        victim.write_bytes(flipped)
+        try:
+            assert load_stack(folder).signal.tobytes() == whole  # the gzip header's time stamp and name carry no data
+        except T2DiscError as error:
+            assert error.code in {"nifti-unreadable", "geometry-missing", "grid-mismatch"}
+            n_refused += 1
+    assert n_refused >= 190
+
+
+def test_a_gzip_bomb_is_refused(tmp_path):
+    folder = write_echoes(tmp_path)
+    victim = folder / "sub-1_ses-a_echo-2_MESE.nii.gz"
+    body = gzip.decompress(victim.read_bytes())
+    victim.write_bytes(gzip.compress(body + bytes(1 << 27), 9))
+    assert code_of(folder) == "nifti-unreadable"
+
+
+def write_labels(folder: Path, rows: str = "index\tname\n1\tL4/L5\n2\tL5/S1\n") -> Path:
+    values = np.zeros(SHAPE, np.uint8)
+    values[4:8, 4:6], values[4:8, 8:10] = 2, 1
+    path = write_nifti(folder / "x_dseg.nii.gz", values)
+    path.with_name("x_dseg.tsv").write_text(rows)
+    return path
+
+
+def test_labels_are_read_with_their_names(tmp_path):
+    labels = load_labels(write_labels(tmp_path))
+    assert labels.names == ((1, "L4/L5"), (2, "L5/S1"))
+    assert labels.values.dtype == np.int32
+    assert np.bincount(labels.values.ravel()).tolist() == [SHAPE[0] * SHAPE[1] * SHAPE[2] - 80, 40, 40]
+
+
+def test_labels_without_a_usable_table_or_of_fractions_are_refused(tmp_path):
+    for rows in ("value\tname\n1\tL4/L5\n", "index\tname\none\tL4/L5\n", "index\tname\n1\n"):
+        with pytest.raises(T2DiscError) as refusal:
+            load_labels(write_labels(tmp_path, rows))
+        assert refusal.value.code == "labels-unnamed"
+    path = write_labels(tmp_path)
+    write_nifti(path, np.full(SHAPE, 0.5, np.float32))
+    with pytest.raises(T2DiscError) as refusal:
+        load_labels(path)
+    assert refusal.value.code == "labels-unreadable"
