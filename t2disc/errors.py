@@ -20,11 +20,12 @@ path or a header value of a patient.
     │   ├── PixelError                  pixels-lossy · pixels-truncated · pixels-undecodable · pixels-unsupported
     │   │                               rescale-unequal · grid-mismatch
     │   └── LabelError                  labels-unreadable · labels-unnamed · labels-level-unknown · labels-repeated
-    │                                   labels-outside-image · labels-missing
+    │                                   labels-outside-image · labels-out-of-order · labels-missing
     ├── StudyError                      study-not-found · no-visits · layout-unclear · name-collision
     │                                   participants-invalid · visit-order-unknown · pseudonym-key-missing
     ├── UsageError                      protocol-invalid · model-unknown · argument-invalid
-    └── StoreError                      disk-full · permission-denied · output-busy · write-failed
+    ├── StoreError                      disk-full · permission-denied · output-busy · write-failed
+    └── InternalError                   internal-error
 """
 
 from __future__ import annotations
@@ -352,6 +353,12 @@ class LabelsOutsideImage(LabelError):
     code = "labels-outside-image"
     expected = "a label map that overlaps the image in world space"
     todo = "check that the labels belong to this visit and were drawn on this series"
+
+
+class LabelsOutOfOrder(LabelError):
+    code = "labels-out-of-order"
+    expected = "discs that follow one another from superior to inferior, as their names do"
+    todo = "check the names in the _dseg.tsv against the picture; some tools number the levels the other way"
 
 
 class LabelsMissing(LabelError):

@@ -24,7 +24,7 @@ _GE_RAW_TYPE = {1: "phase", 2: "real part", 3: "imaginary part"}
 def component(image_type: Iterable[str], complex_component: str = "", ge_raw_type: float | None = None) -> str:
     """Return ``magnitude`` for an original magnitude image, otherwise what the image is instead."""
     values = [value.strip().upper() for value in image_type]
-    if any(value in _MAPS or (value.endswith("MAP") and value not in _PARTS) for value in values[2:]):
+    if _is_map(values):
         return "scanner map"
     if "LOCALIZER" in values:
         return "localiser"
@@ -36,6 +36,14 @@ def component(image_type: Iterable[str], complex_component: str = "", ge_raw_typ
     if any(value in _COMBINED for value in values[2:]):
         return "combined echoes"
     return "derived image" if values[:1] == ["DERIVED"] else MAGNITUDE
+
+
+def _is_map(values: list[str]) -> bool:
+    """Tell maps from weighted images: the third value of an original enhanced frame may say T2 for its weighting."""
+    quantities = values[2:] if values[:1] == ["DERIVED"] else values[3:]
+    return any(value in _MAPS for value in quantities) or any(
+        value.endswith("MAP") and value not in _PARTS for value in values[2:]
+    )
 
 
 def sequence(scanning_sequence: Iterable[str], echo_pulse_sequence: str = "", image_type: Iterable[str] = ()) -> str:

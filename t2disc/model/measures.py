@@ -24,7 +24,7 @@ class DiscMeasure:
     t2_p90_ms: float
     t2_sem_ms: float  # SD / sqrt(n_used); voxels taken as independent
     s0_median: float
-    snr_first_echo: float  # mean first-echo signal over sigma
+    snr_first_echo: float  # median of S0 exp(-TE1 / T2) / sigma over used voxels, TE1 the first echo fitted
 
     def __post_init__(self) -> None:
         assert len(self.n_left_out) == len(Flag), "one count per flag"  # internal truth

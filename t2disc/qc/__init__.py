@@ -1,1 +1,6 @@
 """Pictures from finished data; each verb returns a matplotlib Figure and touches no file."""
+
+from t2disc.qc.decay import plot_decay
+from t2disc.qc.overlay import plot_t2_overlay
+
+__all__ = ["plot_decay", "plot_t2_overlay"]

@@ -1,1 +1,41 @@
-"""A lumbar spine with known truth, written as real DICOM in the manner of each vendor."""
+"""A lumbar spine with known truth, written as real DICOM in the manner of each vendor.
+
+``simulate_study(default_study())`` yields the files of a whole study; nothing is written here.
+"""
+
+from t2disc.simulate.dicom import TRANSFER_SYNTAXES, VENDORS
+from t2disc.simulate.epg import cpmg_echoes
+from t2disc.simulate.recipe import (
+    AcquisitionRecipe,
+    BodyRecipe,
+    DiscRecipe,
+    ParticipantRecipe,
+    PoseRecipe,
+    StudyRecipe,
+    VisitRecipe,
+    graded_disc,
+)
+from t2disc.simulate.scan import Scan
+from t2disc.simulate.study import SIZES, default_study, simulate_scan, simulate_study, simulate_visit
+from t2disc.simulate.truth import SimulatedFile
+
+__all__ = [
+    "SIZES",
+    "TRANSFER_SYNTAXES",
+    "VENDORS",
+    "AcquisitionRecipe",
+    "BodyRecipe",
+    "DiscRecipe",
+    "ParticipantRecipe",
+    "PoseRecipe",
+    "Scan",
+    "SimulatedFile",
+    "StudyRecipe",
+    "VisitRecipe",
+    "cpmg_echoes",
+    "default_study",
+    "graded_disc",
+    "simulate_scan",
+    "simulate_study",
+    "simulate_visit",
+]

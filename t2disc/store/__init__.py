@@ -1,1 +1,38 @@
 """Every byte t2disc writes passes through here: whole or absent, never torn."""
+
+from t2disc.store.bids import dataset_files, label_files, map_files, refuse_foreign_dataset
+from t2disc.store.figures import figure_file
+from t2disc.store.files import StoredFile, update_file, write_file, write_tree
+from t2disc.store.lock import output_lock
+from t2disc.store.manifest import MANIFEST, is_intact, manifest_file
+from t2disc.store.records import FitFacts, Status, VisitRecord, read_record, read_records, record_file
+from t2disc.store.tables import ChangeRow, DiscRow, VisitRow, table_files
+from t2disc.store.visits import publish_visit, sweep_leftovers
+
+__all__ = [
+    "MANIFEST",
+    "ChangeRow",
+    "DiscRow",
+    "FitFacts",
+    "Status",
+    "StoredFile",
+    "VisitRecord",
+    "VisitRow",
+    "dataset_files",
+    "figure_file",
+    "is_intact",
+    "label_files",
+    "manifest_file",
+    "map_files",
+    "output_lock",
+    "publish_visit",
+    "read_record",
+    "read_records",
+    "record_file",
+    "refuse_foreign_dataset",
+    "sweep_leftovers",
+    "table_files",
+    "update_file",
+    "write_file",
+    "write_tree",
+]

@@ -1,0 +1,35 @@
+"""What a run tells of itself while it goes on; the command line draws it, tests listen to it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from t2disc.batch.plan import Decision
+from t2disc.model import Visit
+from t2disc.store import VisitRecord
+
+
+class Reporter(Protocol):
+    """Listens to a run."""
+
+    def run_started(self, n_visits: int) -> None:
+        """Tell that the output folder is held and ``n_visits`` visits follow."""
+
+    def visit_started(self, visit: Visit, decision: Decision) -> None:
+        """Tell that a visit starts, and why."""
+
+    def visit_finished(self, record: VisitRecord, seconds: float) -> None:
+        """Tell how a visit ended: done or quarantined."""
+
+
+class Silent:
+    """Tells nothing."""
+
+    def run_started(self, n_visits: int) -> None:
+        """Say nothing."""
+
+    def visit_started(self, visit: Visit, decision: Decision) -> None:
+        """Say nothing."""
+
+    def visit_finished(self, record: VisitRecord, seconds: float) -> None:
+        """Say nothing."""

@@ -1,0 +1,105 @@
+"""Running a study: every visit gets its result or its refusal, and one bad visit never stops the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from t2disc import store, study
+from t2disc.batch.faults import as_refusal
+from t2disc.batch.plan import decide
+from t2disc.batch.progress import Reporter, Silent
+from t2disc.errors import StoreError
+from t2disc.model import Visit
+
+if TYPE_CHECKING:
+    from t2disc.model.protocol import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """What a run needs to know beside its visits."""
+
+    out: Path
+    protocol: Protocol
+    labels_dir: Path | None = None
+    with_figures: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyOutcome:
+    """How a run ended: the records of its own visits, and the summary of all that lies in the output folder."""
+
+    records: tuple[store.VisitRecord, ...]
+    summary: study.StudySummary
+
+    @property
+    def quarantined(self) -> tuple[store.VisitRecord, ...]:
+        """Visits of this run that were refused."""
+        return tuple(record for record in self.records if not record.is_done)
+
+
+def run_study(visits: Sequence[Visit], settings: RunSettings, reporter: Reporter | None = None) -> StudyOutcome:
+    """Measure the visits of a study one after the other, then write the study's tables.
+
+    Parameters
+    ----------
+    visits
+        As found by :func:`t2disc.study.find_visits`.
+    settings
+        Output folder, protocol, labels.
+    reporter
+        Listens to the run.
+
+    Raises
+    ------
+    ArgumentInvalid
+        ``argument-invalid``: the output folder holds another dataset.
+    StoreError
+        ``output-busy``, ``disk-full``, ``permission-denied`` or ``write-failed``: the run stops, earlier results are
+        untouched. Whatever else goes wrong with a visit puts that visit in quarantine.
+    """
+    reporter = reporter or Silent()
+    with store.output_lock(settings.out):
+        _describe_dataset(settings.out)
+        store.sweep_leftovers(settings.out)
+        reporter.run_started(len(visits))
+        records = tuple(_run_visit(visit, settings, reporter) for visit in visits)
+        summary = study.summarise(store.read_records(settings.out), settings.protocol.study.visit_order)
+        study.write_summary(settings.out, summary)
+    return StudyOutcome(records=records, summary=summary)
+
+
+def _describe_dataset(out: Path) -> None:
+    store.refuse_foreign_dataset(out)
+    for file in store.dataset_files():
+        store.update_file(out.joinpath(*file.path.parts), file.content)
+
+
+def _run_visit(visit: Visit, settings: RunSettings, reporter: Reporter) -> store.VisitRecord:
+    previous = store.read_record(settings.out, visit.participant_id, visit.session_id)
+    decision = decide(previous)
+    reporter.visit_started(visit, decision)
+    if decision.action == "skip" and previous is not None:
+        reporter.visit_finished(previous, 0.0)
+        return previous
+    started = perf_counter()
+    record, files = _attempt(visit, settings)
+    store.publish_visit(settings.out / visit.participant_id / visit.session_id, files)
+    reporter.visit_finished(record, perf_counter() - started)
+    return record
+
+
+def _attempt(visit: Visit, settings: RunSettings) -> tuple[store.VisitRecord, tuple[store.StoredFile, ...]]:
+    """Tell the visit's story; when it fails, its record says why and is all that is stored of it."""
+    try:
+        result = study.analyse_visit(visit, settings.protocol, settings.labels_dir)
+        return study.visit_record(result), study.visit_files(result, with_figures=settings.with_figures)
+    except StoreError:
+        raise
+    except Exception as fault:
+        record = study.refusal_record(visit, as_refusal(fault).at(visit.key))
+        return record, (store.record_file(record),)

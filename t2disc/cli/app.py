@@ -1,0 +1,145 @@
+"""The commands and their options. Loads typer and nothing heavier, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from t2disc import __version__
+from t2disc.cli.exits import coded_exits
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_EXITS = (
+    "Exit codes: 0 all done; 1 internal error; 2 usage, protocol file or layout of the study folder; "
+    "3 some visits quarantined, the others done; 4 environment (disk, lock, permission); "
+    "130 interrupted; 143 terminated."
+)
+
+app = typer.Typer(
+    help="Quantitative T2 of lumbar discs, from multi-echo DICOM to disc change.",
+    epilog=_EXITS,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Study = Annotated[
+    Path, typer.Argument(help="Study folder: STUDY/<participant>/<visit>/..., BIDS, or one heap of DICOM files.")
+]
+Out = Annotated[
+    Path | None, typer.Option("-o", "--out", help="Output folder.", show_default="STUDY/derivatives/t2disc")
+]
+Labels = Annotated[
+    Path | None,
+    typer.Option(
+        "--labels",
+        exists=True,
+        file_okay=False,
+        help="Folder of disc label maps: sub-X/ses-Y/**/*_dseg.nii.gz or sub-X_ses-Y*_dseg.nii.gz, each with its "
+        "_dseg.tsv.",
+    ),
+]
+ProtocolFile = Annotated[
+    Path | None,
+    typer.Option("--protocol", exists=True, dir_okay=False, help="Protocol file (TOML); see docs/protocol.md."),
+]
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"t2disc {__version__}")
+        raise typer.Exit
+
+
+@app.command(epilog=_EXITS)
+def fit(
+    study: Study,
+    out: Out = None,
+    labels: Labels = None,
+    protocol: ProtocolFile = None,
+    model: Annotated[str | None, typer.Option("--model", help="Signal model, such as mono or loglinear.")] = None,
+    figures: Annotated[bool, typer.Option("--figures", help="Draw T2 overlays and decay curves too.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done; write nothing.")] = False,
+) -> None:
+    """Measure every visit of STUDY: T2 maps, discs, changes."""
+    with coded_exits():
+        console = _stderr()
+        from t2disc.cli.jobs import FitRequest, default_out, run_check, run_fit
+
+        request = FitRequest(
+            study_dir=study,
+            out=out or default_out(study),
+            labels_dir=labels,
+            protocol_file=protocol,
+            model=model,
+            with_figures=figures,
+        )
+        raise typer.Exit(int(run_check(request) if dry_run else run_fit(request, console)))
+
+
+@app.command(epilog=_EXITS)
+def check(study: Study, out: Out = None, labels: Labels = None, protocol: ProtocolFile = None) -> None:
+    """Tell what STUDY holds, what would be used and why; write nothing."""
+    with coded_exits():
+        _stderr()
+        from t2disc.cli.jobs import FitRequest, default_out, run_check
+
+        request = FitRequest(study_dir=study, out=out or default_out(study), labels_dir=labels, protocol_file=protocol)
+        raise typer.Exit(int(run_check(request)))
+
+
+@app.command(epilog=_EXITS)
+def simulate(
+    out: Annotated[Path, typer.Argument(help="Folder for the simulated study.")],
+    participants: Annotated[int, typer.Option("--participants", min=1, help="Number of participants.")] = 2,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Draws bodies, noise and identifiers.")] = 0,
+    size: Annotated[str, typer.Option("--size", help="tiny, small, or full for a clinical matrix.")] = "small",
+    vendor: Annotated[
+        list[str],
+        typer.Option("--vendor", help="siemens, ge, philips, philips_enhanced or siemens_xa; repeat to take turns."),
+    ] = ["siemens", "philips_enhanced"],  # noqa: B006 - typer copies it
+    snr: Annotated[float | None, typer.Option("--snr", help="Signal to noise of the first echo in the nuclei.")] = None,
+    model: Annotated[str, typer.Option("--model", help="Signal: mono, or epg with imperfect refocusing.")] = "mono",
+) -> None:
+    """Write a study of simulated lumbar spines as real DICOM, with its truth."""
+    with coded_exits():
+        _stderr()
+        from t2disc.cli.jobs import SimulateRequest, run_simulate
+
+        request = SimulateRequest(
+            n_participants=participants, vendors=tuple(vendor), seed=seed, size=size, snr=snr, model=model
+        )
+        raise typer.Exit(int(run_simulate(out, request)))
+
+
+@app.command(epilog=_EXITS)
+def demo(
+    study: Annotated[Path | None, typer.Argument(help="Study folder; simulated when left out.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Output folder.", show_default="as fit, or ./t2disc-demo")
+    ] = None,
+) -> None:
+    """Show the main job: measure STUDY (or a simulated one) with STUDY/labels, and draw pictures."""
+    with coded_exits():
+        console = _stderr()
+        from t2disc.cli.jobs import run_demo
+
+        raise typer.Exit(int(run_demo(study, out, console)))
+
+
+def _stderr() -> Console:
+    """Open the log on stderr."""
+    from rich.console import Console
+
+    from t2disc.cli.logs import start_logging
+
+    console = Console(stderr=True, highlight=False)
+    start_logging(console)
+    return console

@@ -1,0 +1,176 @@
+"""What the commands do, in terms of studies and batches; everything heavy is loaded here, when it is needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from t2disc.cli.exits import ExitCode, log
+from t2disc.errors import ArgumentInvalid
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from t2disc.batch import StudyOutcome
+    from t2disc.model import Visit
+    from t2disc.model.protocol import Protocol
+    from t2disc.study import PseudonymKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitRequest:
+    """The arguments of ``t2disc fit``."""
+
+    study_dir: Path
+    out: Path
+    labels_dir: Path | None = None
+    protocol_file: Path | None = None
+    model: str | None = None
+    with_figures: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulateRequest:
+    """The arguments of ``t2disc simulate``."""
+
+    n_participants: int = 2
+    vendors: tuple[str, ...] = ("siemens", "philips_enhanced")  # in turn
+    seed: int = 0
+    size: str = "small"
+    snr: float | None = None
+    model: str = "mono"
+
+
+def default_out(study_dir: Path) -> Path:
+    """Return where the outputs go unless told otherwise."""
+    return study_dir / "derivatives" / "t2disc"
+
+
+def run_fit(request: FitRequest, stderr: Console, *, command: str = "fit") -> ExitCode:
+    """Measure a study and print its tables."""
+    from t2disc import study
+
+    protocol = study.read_protocol(request.protocol_file, model=request.model)
+    _refuse_out_in_inputs(request)
+    key = study.read_or_make_key(request.study_dir) if _is_heap(request, protocol) else None
+    visits = _find(request, protocol, key)
+    started = perf_counter()
+    outcome = _run(request, protocol, visits, stderr, command)
+    _show(request, outcome, seconds=perf_counter() - started)
+    return ExitCode.QUARANTINED if outcome.quarantined else ExitCode.DONE
+
+
+def run_check(request: FitRequest) -> ExitCode:
+    """Print what a study holds and what would be used; write nothing."""
+    from t2disc import study
+    from t2disc.cli.show import show_inspections, stdout_console
+
+    protocol = study.read_protocol(request.protocol_file, model=request.model)
+    _refuse_out_in_inputs(request)
+    key = study.read_or_lend_key(request.study_dir) if _is_heap(request, protocol) else None
+    visits = _find(request, protocol, key)
+    inspections = [study.inspect_visit(visit, protocol, request.labels_dir) for visit in visits]
+    console = stdout_console()
+    show_inspections(console, inspections)
+    for text in study.order_warnings(visits, protocol.study.visit_order):
+        log.warning(text)
+    if key is not None and key.is_provisional:
+        console.print("The names are provisional: t2disc fit makes the key of the pseudonyms.")
+    n_refused = sum(inspection.refusal is not None for inspection in inspections)
+    console.print(f"{len(visits) - n_refused} visits can be measured, {n_refused} are refused; nothing was written.")
+    return ExitCode.QUARANTINED if n_refused else ExitCode.DONE
+
+
+def run_demo(study_dir: Path | None, out: Path | None, stderr: Console) -> ExitCode:
+    """Measure a study with pictures; without one, simulate a small one first."""
+    if study_dir is None:
+        folder = out or Path("t2disc-demo")
+        study_dir, out = folder / "study", folder / "t2disc"
+        run_simulate(study_dir, SimulateRequest())
+    labels = study_dir / "labels"
+    request = FitRequest(
+        study_dir=study_dir,
+        out=out or default_out(study_dir),
+        labels_dir=labels if labels.is_dir() else None,
+        with_figures=True,
+    )
+    return run_fit(request, stderr, command="demo")
+
+
+def run_simulate(out: Path, request: SimulateRequest) -> ExitCode:
+    """Write a simulated study of real DICOM, with its truth."""
+    from t2disc.cli.show import stdout_console
+    from t2disc.simulate import default_study, simulate_study
+    from t2disc.store import StoredFile, write_tree
+
+    recipe = default_study(
+        request.n_participants,
+        request.vendors,
+        seed=request.seed,
+        size=request.size,
+        snr=request.snr,
+        model=request.model,
+    )
+    files = (StoredFile(path=file.path, content=file.content) for file in simulate_study(recipe))
+    n_files = write_tree(out, files, is_durable=False)
+    text = f"{n_files} files of {request.n_participants} simulated participants in {out}"
+    stdout_console().print(text, markup=False, soft_wrap=True)
+    return ExitCode.DONE
+
+
+def _find(request: FitRequest, protocol: Protocol, key: PseudonymKey | None) -> tuple[Visit, ...]:
+    from t2disc import study
+
+    return study.find_visits(request.study_dir, protocol, ignore=_ignored(request), key=key)
+
+
+def _is_heap(request: FitRequest, protocol: Protocol) -> bool:
+    from t2disc import study
+
+    return study.detect_layout(request.study_dir, protocol.study.layout, _ignored(request)) == "heap"
+
+
+def _ignored(request: FitRequest) -> tuple[Path, ...]:
+    return (request.out, request.labels_dir) if request.labels_dir else (request.out,)
+
+
+def _refuse_out_in_inputs(request: FitRequest) -> None:
+    """Keep the outputs out of the inputs' way: an output folder that is, or holds, the study would replace visits."""
+    if request.study_dir.resolve().is_relative_to(request.out.resolve()):
+        raise ArgumentInvalid(
+            "an output folder that is or holds the study folder",
+            expected="a folder of its own",
+            todo="choose another output folder with -o, or leave it out for STUDY/derivatives/t2disc",
+        )
+
+
+def _run(
+    request: FitRequest, protocol: Protocol, visits: tuple[Visit, ...], stderr: Console, command: str
+) -> StudyOutcome:
+    from t2disc.batch import RunSettings, run_study
+    from t2disc.cli.progress import RunProgress
+
+    settings = RunSettings(
+        out=request.out, protocol=protocol, labels_dir=request.labels_dir, with_figures=request.with_figures
+    )
+    with RunProgress(stderr, request.out, command) as progress:
+        outcome = run_study(visits, settings, progress)
+        progress.run_finished(outcome.summary.warnings)
+    return outcome
+
+
+def _show(request: FitRequest, outcome: StudyOutcome, *, seconds: float) -> None:
+    from t2disc.cli.show import show_places, show_summary, stdout_console
+
+    console = stdout_console()
+    own = {record.key for record in outcome.records}
+    visits = tuple(row for row in outcome.summary.visits if row.record.key in own)
+    summary = replace(
+        outcome.summary,
+        discs=tuple(row for row in outcome.summary.discs if row.record.key in own),
+        visits=visits,
+    )
+    show_summary(console, summary)
+    show_places(console, request.out, visits, with_figures=request.with_figures, seconds=seconds)

@@ -1,0 +1,75 @@
+"""What is seen of a run while it goes on: a bar on a terminal, plain lines otherwise, the log in both cases."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from t2disc.cli.logs import RunLog
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from t2disc.batch import Decision
+    from t2disc.model import Visit
+    from t2disc.store import VisitRecord
+
+log = logging.getLogger("t2disc")
+
+
+class RunProgress:
+    """Listens to a run, logs it and draws it. A context manager: the log is stored again when the run ends."""
+
+    def __init__(self, console: Console, out: Path, command: str) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._bar.add_task("visits", total=None)
+        self._log = RunLog(command)
+        self._out = out
+        self._is_running = False
+
+    def __enter__(self) -> RunProgress:
+        log.addHandler(self._log)
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+        log.removeHandler(self._log)
+
+    def run_started(self, n_visits: int) -> None:
+        """Log the version and the number of visits."""
+        from t2disc import __version__
+
+        log.info("t2disc %s: %d visits", __version__, n_visits)
+        self._bar.update(self._task, total=n_visits)
+        self._log.save(self._out)
+
+    def visit_started(self, visit: Visit, decision: Decision) -> None:
+        """Log a visit's key, and why it runs."""
+        log.info("%s: %s (%s)", visit.key, decision.action, decision.why)
+        self._bar.update(self._task, description=visit.key)
+
+    def visit_finished(self, record: VisitRecord, seconds: float) -> None:
+        """Log how a visit ended."""
+        if record.is_done:
+            log.info("%s: done in %.1f s, %d discs", record.key, seconds, len(record.levels))
+        else:
+            log.warning("%s: quarantined [%s] %s", record.key, record.code, record.reason)
+        for note in record.notes:
+            log.info("%s: note: %s", record.key, note)
+        self._bar.advance(self._task)
+        self._log.save(self._out)
+
+    def run_finished(self, warnings: tuple[str, ...]) -> None:
+        """Log what should be looked at, and that the run came to its end."""
+        for text in warnings:
+            log.warning(text)
+        log.info("run complete")
+        self._log.save(self._out)

@@ -1,0 +1,131 @@
+"""Results on stdout: the inventory, the table of discs, the changes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from t2disc.model import Inventory, LeftOut
+    from t2disc.store import ChangeRow, DiscRow, VisitRow
+    from t2disc.study import Inspection, StudySummary
+
+_REGIONS = ("disc", "NP", "AF")
+_LEAST_WIDTH = 120  # a narrower terminal wraps lines, which is better than cutting digits off
+
+
+def stdout_console() -> Console:
+    """Return the console for results, wide enough that no number of a table is cut."""
+    return Console(highlight=False, width=max(Console().width, _LEAST_WIDTH))
+
+
+def show_inspections(console: Console, inspections: Sequence[Inspection]) -> None:
+    """Print, visit by visit, what was found, what will be used and why, and what is refused."""
+    for inspection in inspections:
+        key = inspection.visit.key
+        if inspection.refusal is not None:
+            refusal = inspection.refusal
+            _line(console, f"{key}  refused [{refusal.code}] found {refusal.found}; {refusal.todo}")
+        elif inspection.inventory is not None:
+            labels = "labels" if inspection.has_labels else "no labels"
+            _line(console, f"{key}  use {_used(inspection.inventory)}, {labels}")
+            for item in inspection.inventory.left_out:
+                _line(console, f"    leave {_left_out(item)}")
+            for note in inspection.inventory.notes:
+                _line(console, f"    note: {note}")
+
+
+def _used(found: Inventory) -> str:
+    te_ms, facts = found.echo_times_ms, found.acquisition
+    field = f" {facts.field_strength_t:g} T" if facts.field_strength_t else ""
+    size = " x ".join(str(n) for n in found.shape)
+    return (
+        f"{len(te_ms)} echoes at {te_ms[0]:.4g}-{te_ms[-1]:.4g} ms, {size} voxels, {found.n_images} images, "
+        f"{facts.vendor or 'vendor unknown'}{field}, {facts.sequence}, "
+        f"{facts.acquisition_date or 'no date'}"
+    )
+
+
+def _left_out(item: LeftOut) -> str:
+    series = f" of series {item.series_number}" if item.series_number is not None else ""
+    return f"{item.n_images} {item.what}{series}: {item.why}"
+
+
+def show_summary(console: Console, summary: StudySummary) -> None:
+    """Print the discs of every visit, their changes, and the visits that were refused."""
+    if summary.discs:
+        console.print(_disc_table(summary.discs))
+    elif any(row.record.is_done for row in summary.visits):
+        _line(console, "No disc was labelled; the maps were written. Give label maps with --labels DIR.")
+    if summary.changes:
+        console.print(_change_table(summary.changes))
+    for row in summary.visits:
+        if not row.record.is_done:
+            _line(console, f"{row.record.key}  quarantined [{row.record.code}] {row.record.reason}")
+        elif not row.record.levels and summary.discs:
+            _line(console, f"{row.record.key}  no disc was labelled")
+
+
+def show_places(console: Console, out: Path, visits: Iterable[VisitRow], *, with_figures: bool, seconds: float) -> None:
+    """Print where the maps, the tables and the pictures lie, and how long it took."""
+    n_done = sum(row.record.is_done for row in visits)
+    _line(console, f"Maps      {out / 'sub-*' / 'ses-*' / 'anat'}")
+    if with_figures:
+        _line(console, f"Pictures  {out / 'sub-*' / 'ses-*' / 'figures'}")
+    _line(console, f"Tables    {out / 'discs.tsv'}, changes.tsv, visits.tsv")
+    _line(console, f"{n_done} visits measured in {seconds:.1f} s")
+
+
+def _disc_table(rows: Sequence[DiscRow]) -> Table:
+    """One line per disc of a visit: median T2 and voxels used, by region."""
+    table = _table("T2 of discs: median, ms (voxels used)", ("participant", "visit", "level", "role"), _REGIONS)
+    for (participant, session, level), group in groupby(rows, key=_disc_key):
+        by_region = {row.measure.region: row for row in group}
+        role = next(iter(by_region.values())).record.role(level)
+        table.add_row(participant, session, level, role, *(_median(by_region.get(region)) for region in _REGIONS))
+    return table
+
+
+def _table(title: str, words: Iterable[str], numbers: Iterable[str]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in words:
+        table.add_column(name, no_wrap=True)
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _disc_key(row: DiscRow) -> tuple[str, str, str]:
+    return row.record.participant_id, row.record.session_id, row.measure.level
+
+
+def _median(row: DiscRow | None) -> str:
+    if row is None:
+        return "n/a"
+    return f"{_one_decimal(row.measure.t2_median_ms)} ({row.measure.n_used})"
+
+
+def _change_table(rows: Sequence[ChangeRow]) -> Table:
+    words, numbers = ("participant", "level", "role", "from", "to"), ("T2", "T2", "change", "%")
+    table = _table("Change of median T2 of the nucleus, ms", words, numbers)
+    for row in rows:
+        change = row.change
+        if change.region == "NP":
+            visits = (row.baseline_session_id, row.followup_session_id)
+            values = (change.baseline_t2_median_ms, change.followup_t2_median_ms, change.change_ms, change.change_pct)
+            table.add_row(row.participant_id, change.level, row.role, *visits, *map(_one_decimal, values))
+    return table
+
+
+def _one_decimal(value: float) -> str:
+    return f"{value:.1f}" if math.isfinite(value) else "n/a"
+
+
+def _line(console: Console, text: str) -> None:
+    console.print(text, markup=False, soft_wrap=True)

@@ -1,0 +1,143 @@
+"""Vertebrae with endplates and posterior elements, and the discs between them, each painted in its own frame."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from t2disc.simulate.canvas import Canvas, Coordinates, rounded, superellipse
+from t2disc.simulate.profile import CANAL_HALF_DEPTH_MM, SPINOUS_REACH_MM
+from t2disc.simulate.skeleton import DiscShape, Skeleton, VertebraShape
+from t2disc.simulate.tissues import Tissue
+
+CORTEX_MM = 0.8
+ENDPLATE_MM = 1.2  # bony and cartilaginous, with the chemical shift of marrow fat
+LIGAMENT_MM = 1.3
+NP_FRONT_BACK = 0.72  # of the disc's half depth; the analysis calls the middle 0.6 nucleus
+NP_SIDEWAYS = 0.86  # of the disc's half width
+
+
+def paint_bones(canvas: Canvas, skeleton: Skeleton) -> None:
+    """Paint bodies, posterior elements and discs; discs come last, so that nothing covers them."""
+    for vertebra in skeleton.vertebrae:
+        _paint_arch(canvas, vertebra)
+    for vertebra in skeleton.vertebrae:
+        _paint_body(canvas, vertebra)
+    for disc in skeleton.discs:
+        _paint_disc(canvas, disc)
+
+
+def _slope(wedge_deg: float) -> np.float32:
+    return np.float32(np.tan(np.deg2rad(wedge_deg) / 2))
+
+
+def _paint_body(canvas: Canvas, shape: VertebraShape) -> None:
+    """A waisted body of marrow in a thin cortex, with the vein that leaves it backwards and its ligaments."""
+    above, below = shape.half_depth_mm
+    window = canvas.window(shape.frame.origin_mm, float(np.hypot(shape.half_width_mm + 6, shape.height_mm)))
+    if window is None:
+        return
+    u, v, w = canvas.local(shape.frame, window)
+    level = w / np.float32(shape.height_mm / 2)
+    depth = np.float32((above + below) / 2) + np.clip(level, -1.5, 1.5) * np.float32((above - below) / 2)
+    waist = np.float32(0.9) + np.float32(0.1) * level * level
+    u_n, v_n = np.abs(u) / (depth * waist), np.abs(v) / (np.float32(shape.half_width_mm) * waist)
+    outline = np.where(u > 0, rounded(u_n) + rounded(v_n), superellipse(u_n, v_n))
+    tall = np.abs(w) < np.float32(shape.height_mm / 2) + u * _slope(shape.wedge_deg)
+    half = float(above + below) / 2
+    canvas.paint(window, tall & (outline < (1 + LIGAMENT_MM / half) ** 3), Tissue.LIGAMENT)
+    canvas.paint(window, tall & (outline < 1), Tissue.CORTEX)
+    canvas.paint(window, tall & (outline < (1 - CORTEX_MM / half) ** 3), Tissue.MARROW)
+    vein = (np.abs(w) < 1.3 - np.float32(0.05) * (u + np.float32(half))) & (np.abs(v) < 5) & (u < -0.45 * half)
+    if not shape.is_sacral:
+        canvas.paint(window, vein & (outline < 1), Tissue.SLOW_BLOOD)
+
+
+def _paint_disc(canvas: Canvas, shape: DiscShape) -> None:
+    """Endplates, outer ligament, annulus, nucleus."""
+    window = canvas.window(shape.frame.origin_mm, float(np.hypot(shape.half_width_mm + 6, 24)))
+    if window is None:
+        return
+    here = canvas.local(shape.frame, window)
+    outline, front_back = _disc_outline(shape, here)
+    u, v, w = here
+    dome = np.maximum(1 - outline, 0) * np.float32(shape.concavity_mm)
+    half = np.float32(shape.height_mm / 2 - shape.concavity_mm) + u * _slope(shape.wedge_deg) + dome
+    away = np.abs(w)
+    rim = 1 + LIGAMENT_MM / shape.half_depth_mm
+    canvas.paint(window, (away < half + ENDPLATE_MM) & (outline < 1) & (away > half), Tissue.ENDPLATE)
+    canvas.paint(window, (away < half + 0.5) & (outline < rim**3) & (outline >= 1), Tissue.LIGAMENT)
+    inside = (away < half) & (outline < 1)
+    canvas.paint(window, inside, shape.annulus)
+    if shape.nucleus != shape.annulus:
+        wide = np.abs(v) < np.float32(NP_SIDEWAYS * shape.half_width_mm)
+        along = np.clip(front_back / np.float32(NP_FRONT_BACK), -2, 2)
+        across = np.minimum(away / np.maximum(half, 0.1), 2)
+        lens = superellipse(along * along, (across * across) ** 2)  # a box with rounded corners
+        canvas.paint(window, inside & wide & (lens < 1), shape.nucleus)
+
+
+def _disc_outline(shape: DiscShape, here: Coordinates) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the outline function (1 at the edge) and the place between back (-1) and front (1) of the disc."""
+    u, v, w = here
+    sideways = np.asarray(np.abs(v) / np.float32(shape.half_width_mm), np.float32)
+    bulge = np.float32(shape.bulge_mm) * np.maximum(1 - (w / np.float32(shape.height_mm / 2)) ** 2, 0)
+    bulge = bulge * np.maximum(1 - np.float32(1.4) * sideways * sideways, 0)
+    centred = u + bulge / 2
+    depth = np.float32(shape.half_depth_mm) + bulge / 2
+    u_n = np.asarray(np.abs(centred) / depth, np.float32)
+    outline = np.where(centred > 0, rounded(u_n) + rounded(sideways), superellipse(u_n, sideways))
+    front = np.maximum(1 - rounded(sideways), 1e-3) ** np.float32(0.4)
+    back = np.sqrt(np.sqrt(np.maximum(1 - superellipse(sideways, np.zeros_like(sideways)), 1e-3)))
+    return outline, centred / (depth * np.where(centred > 0, front, back))
+
+
+def _paint_arch(canvas: Canvas, shape: VertebraShape) -> None:
+    """Pedicles, articular processes, laminae and spinous process behind a body, and the roots in the foramina."""
+    half = sum(shape.half_depth_mm) / 2
+    back = half + 2 * CANAL_HALF_DEPTH_MM + 2.0  # behind the canal
+    reach = SPINOUS_REACH_MM[shape.name[0]]
+    window = canvas.window(shape.frame.origin_mm - (back + 8) * shape.frame.axes[0], 46.0)
+    if window is None:
+        return
+    here = canvas.local(shape.frame, window)
+    if shape.is_sacral:
+        _paint_block(canvas, window, here, (-back - 2, 0, -2), (4.0, 24.0, shape.height_mm * 0.52), 0.0)
+        return
+    for side in (-1.0, 1.0):
+        _paint_root(canvas, window, here, side, half, shape.height_mm)
+        _paint_block(canvas, window, here, (-half - 8, side * 15.5, 5.5), (10.0, 4.5, 7.0), 0.0)
+        _paint_block(canvas, window, here, (-back - 1, side * 17.5, 2.0), (5.5, 7.0, 13.0), -0.25)
+        _paint_block(canvas, window, here, (-back - 5, side * 18.0, -14.5), (4.5, 6.0, 11.0), -0.25)
+    _paint_block(canvas, window, here, (-back - 3, 0, -6.0), (3.6, 13.0, 9.0), -0.2)
+    _paint_block(canvas, window, here, (-back - reach / 2, 0, -9.0), (reach / 2, 4.2, 9.5), 0.22)
+
+
+def _paint_root(
+    canvas: Canvas, window: tuple[slice, slice], here: Coordinates, side: float, half: float, height_mm: float
+) -> None:
+    """The root ganglion in the fat of the foramen, below the pedicle."""
+    u, v, w = here
+    beside = np.abs(v - np.float32(side * 16)) < 9
+    foramen = (u < -half) & (u > -half - 13) & (np.abs(w + np.float32(height_mm / 2 - 4)) < 13)
+    canvas.paint(window, beside & foramen, Tissue.FAT)
+    ganglion = ((u + np.float32(half + 6)) / 3.0) ** 2 + ((w + np.float32(height_mm / 2 - 4)) / 4.0) ** 2 < 1
+    canvas.paint(window, beside & ganglion, Tissue.NERVE)
+
+
+def _paint_block(
+    canvas: Canvas,
+    window: tuple[slice, slice],
+    here: Coordinates,
+    centre_mm: tuple[float, float, float],
+    half_size_mm: tuple[float, float, float],
+    lean: float,
+) -> None:
+    """A block of bone with rounded edges: marrow within a cortex; ``lean`` raises its front per mm."""
+    u, v, w = (axis - np.float32(middle) for axis, middle in zip(here, centre_mm, strict=True))
+    w = w - np.float32(lean) * u
+    depth, width, height = (np.float32(size) for size in half_size_mm)
+    shape = superellipse(u / depth, v / width) + superellipse(w / height, np.zeros_like(w))
+    thinnest = float(min(half_size_mm))
+    canvas.paint(window, shape < 1, Tissue.CORTEX)
+    canvas.paint(window, shape < (1 - CORTEX_MM / thinnest) ** 4, Tissue.MARROW)

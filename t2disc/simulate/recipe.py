@@ -1,0 +1,151 @@
+"""What to simulate, in plain frozen data: the discs, the person, the pose, the acquisition, the visit, the study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from t2disc.errors import ArgumentInvalid, LabelsLevelUnknown
+from t2disc.model.levels import LEVELS
+
+LABELLED_LEVELS: tuple[str, ...] = LEVELS[1:]
+"""Discs that the label maps carry unless a recipe says otherwise: L1/L2 to L5/S1."""
+
+MODELS: tuple[str, ...] = ("mono", "epg")
+"""Signal models: pure mono-exponential decay, or extended phase graphs with B1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscRecipe:
+    """One disc: its T2 in nucleus and annulus, its height and how far it bulges into the canal."""
+
+    level: str
+    t2_np_ms: float = 129.0
+    t2_af_ms: float = 52.0
+    height_mm: float = 10.0  # at the centre of the disc
+    bulge_mm: float = 0.0  # backwards, beyond the line of the vertebral bodies
+
+    def __post_init__(self) -> None:
+        if self.level not in LEVELS:
+            raise LabelsLevelUnknown("a name that is no disc level")
+        if min(self.t2_np_ms, self.t2_af_ms) <= 0 or not 3.0 <= self.height_mm <= 18.0 or not 0 <= self.bulge_mm <= 8:
+            raise ArgumentInvalid(
+                f"T2 {self.t2_np_ms} / {self.t2_af_ms} ms, height {self.height_mm} mm, bulge {self.bulge_mm} mm",
+                expected="T2 above 0 ms, height 3-18 mm, bulge 0-8 mm",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyRecipe:
+    """The person without the discs: size, curvature, fat; ``seed`` draws bowel, muscle streaks and texture."""
+
+    seed: int = 0
+    size: float = 1.0  # of the vertebrae, relative to an adult of middle height
+    sacral_slope_deg: float = 40.0  # tilt of the S1 endplate
+    lordosis: float = 1.0  # relative to 52 degrees from L1 to S1
+    fat_mm: float = 20.0  # subcutaneous, over the spinous processes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoseRecipe:
+    """How the person lies at a visit, relative to the scanner and to the reference posture.
+
+    ``flexion_deg`` gives, per level, how much that motion segment bends forward; bones and L3's place stay as they are.
+    """
+
+    shift_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)  # right, anterior, superior
+    rotation_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)  # about the right, anterior and superior axes
+    flexion_deg: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcquisitionRecipe:
+    """The multi-echo spin-echo sequence and how well it is measured."""
+
+    rows: int = 128
+    columns: int = 128
+    voxel_mm: float = 1.75  # in plane, square
+    n_slices: int = 5
+    thickness_mm: float = 4.0
+    gap_mm: float = 0.4
+    centre_mm: tuple[float, float, float] = (0.0, -5.0, -2.0)  # of the stack, right / anterior / superior
+    oblique_deg: tuple[float, float] = (2.0, -1.5)  # about the superior and the anterior axis, off true sagittal
+    echo_times_ms: tuple[float, ...] = tuple(10.0 * n for n in range(1, 9))
+    repetition_time_ms: float = 2000.0
+    snr: float = 60.0  # first echo, mean of the nuclei; infinite for no noise
+    model: str = "mono"
+    refocusing_deg: float = 180.0
+    b1_mean: float = 0.95  # of the nominal flip angle; only the EPG model feels B1
+    b1_spread: float = 0.12  # centre to edge
+    field_strength_t: float = 3.0
+    phase_echoes: int = 2  # echoes whose phase is exported too
+
+    def __post_init__(self) -> None:
+        if self.model not in MODELS:
+            raise ArgumentInvalid("an unknown signal model", expected=" or ".join(MODELS))
+        if min(self.rows, self.columns, self.n_slices, len(self.echo_times_ms)) < 2 or self.snr <= 0:
+            raise ArgumentInvalid("an acquisition too small", expected="two rows, columns, slices and echoes; SNR > 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitRecipe:
+    """One visit of one participant on one scanner."""
+
+    name: str  # folder name: baseline, month12
+    study_date: str  # YYYYMMDD
+    discs: tuple[DiscRecipe, ...]
+    vendor: str = "siemens"
+    pose: PoseRecipe = PoseRecipe()
+    acquisition: AcquisitionRecipe = AcquisitionRecipe()
+    transfer_syntax: str = "explicit_le"
+    seed: int = 0  # noise and identifiers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParticipantRecipe:
+    """One participant: body, treated level and visits."""
+
+    participant_id: str  # folder name: P001
+    index_level: str
+    body: BodyRecipe
+    visits: tuple[VisitRecipe, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyRecipe:
+    """A whole study; ``labelled_levels`` are the discs of the label maps."""
+
+    participants: tuple[ParticipantRecipe, ...]
+    labelled_levels: tuple[str, ...] = LABELLED_LEVELS
+
+
+_GRADES = {  # Pfirrmann grade: nucleus T2 ms, annulus T2 ms, share of full height, bulge mm
+    1: (210.0, 58.0, 1.0, 0.0),
+    2: (129.0, 52.0, 1.0, 0.3),
+    3: (84.0, 46.0, 0.9, 1.2),
+    4: (51.0, 38.0, 0.75, 2.2),
+}
+_FULL_HEIGHT_MM = {"T12/L1": 8.0, "L1/L2": 9.0, "L2/L3": 10.0, "L3/L4": 11.0, "L4/L5": 11.5, "L5/S1": 10.5}
+
+
+def graded_disc(level: str, grade: int) -> DiscRecipe:
+    """Return a disc as it looks at a Pfirrmann grade (1 healthy to 4 degenerated).
+
+    Source: T2 of nucleus and annulus by grade from an ESR poster of 479 discs (nucleus 210, 129, 84, 51 ms; annulus
+    the mean of front and back); heights after Frobin et al., Clin Biomech 1997.
+    """
+    if grade not in _GRADES:
+        raise ArgumentInvalid(f"Pfirrmann grade {grade}", expected="1 to 4")
+    t2_np_ms, t2_af_ms, height, bulge_mm = _GRADES[grade]
+    return DiscRecipe(
+        level=level,
+        t2_np_ms=t2_np_ms,
+        t2_af_ms=t2_af_ms,
+        height_mm=_FULL_HEIGHT_MM[level] * height,
+        bulge_mm=bulge_mm,
+    )
+
+
+def all_discs(discs: tuple[DiscRecipe, ...]) -> tuple[DiscRecipe, ...]:
+    """Return a disc for every level from T12/L1 to L5/S1: the recipe's own, or one of Pfirrmann grade 2."""
+    given = {disc.level: disc for disc in discs}
+    return tuple(given.get(level) or graded_disc(level, 2) for level in LEVELS)

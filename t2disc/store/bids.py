@@ -1,0 +1,210 @@
+"""Maps and labels as a BIDS-derivatives dataset. The only place where ms become the seconds that BIDS demands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from t2disc import __version__
+from t2disc.errors import ArgumentInvalid
+from t2disc.model import Acquisition, DiscLabels, Flag, Region, T2Map
+from t2disc.store.files import StoredFile
+from t2disc.store.nifti import nifti_bytes
+from t2disc.store.records import FitFacts
+
+_MS_PER_S = 1000.0
+
+_ALGORITHMS = {
+    "mono": "Non-linear least squares of S(TE) = S0 exp(-TE / T2) in every voxel",
+    "loglinear": "Linear least squares of ln S(TE) = ln S0 - TE / T2 in every voxel",
+}
+_REFERENCES = {
+    "mono": "Golub GH, Pereyra V. SIAM J Numer Anal 1973;10:413-432. doi:10.1137/0710036",
+    "loglinear": "Milford D, et al. PLoS ONE 2015;10:e0145255. doi:10.1371/journal.pone.0145255",
+}
+_FLAG_MEANINGS = {
+    Flag.OK: "T2 given",
+    Flag.OUTSIDE_MASK: "Outside the mask: not fitted",
+    Flag.NOT_FINITE: "Signal holds NaN or infinity",
+    Flag.NO_SIGNAL: "Zero or negative signal at too many echoes",
+    Flag.LOW_SNR: "First echo below the SNR threshold",
+    Flag.NOT_DECAYING: "Signal constant or rising with echo time",
+    Flag.BEYOND_ECHO_RANGE: "T2 beyond what these echo times can tell",
+    Flag.AT_BOUND: "Fit stopped on a bound of the model",
+    Flag.NOT_CONVERGED: "Fit did not converge",
+}
+_REGION_NAMES = {Region.NP: "NP", Region.AF_ANTERIOR: "AF anterior", Region.AF_POSTERIOR: "AF posterior"}
+_IGNORED_BY_VALIDATOR = (
+    "discs.*",
+    "changes.*",
+    "visits.*",
+    "logs/",
+    "**/figures/",
+    "**/manifest.json",
+    "**/*_record.json",
+    "**/*_desc-flag_mask.*",
+)
+
+
+def dataset_files() -> tuple[StoredFile, ...]:
+    """Return ``dataset_description.json`` and ``.bidsignore`` of the outputs.
+
+    Source: BIDS 1.9.0, "Dataset description" and "Derived dataset and pipeline description".
+    """
+    description = {
+        "Name": "t2disc: T2 of lumbar discs",
+        "BIDSVersion": "1.9.0",
+        "DatasetType": "derivative",
+        "GeneratedBy": [{"Name": "t2disc", "Version": __version__}],
+    }
+    return (
+        _json("dataset_description.json", description),
+        StoredFile(path=PurePosixPath(".bidsignore"), content="\n".join((*_IGNORED_BY_VALIDATOR, "")).encode()),
+    )
+
+
+def refuse_foreign_dataset(out: Path) -> None:
+    """Refuse an output folder that holds somebody else's dataset.
+
+    Raises
+    ------
+    ArgumentInvalid
+        ``argument-invalid``: its ``dataset_description.json`` does not name t2disc.
+    """
+    path = out / "dataset_description.json"
+    if not path.exists():
+        return
+    try:
+        names = [item["Name"] for item in json.loads(path.read_bytes())["GeneratedBy"]]
+    except (OSError, ValueError, LookupError, TypeError):
+        names = []
+    if "t2disc" not in names:
+        raise ArgumentInvalid(
+            "an output folder that holds another dataset",
+            expected="an empty or new folder, or earlier outputs of t2disc",
+            todo="choose another output folder with -o",
+        )
+
+
+def map_files(stem: str, t2map: T2Map, facts: FitFacts, acquisition: Acquisition) -> tuple[StoredFile, ...]:
+    """Return the maps of one visit with their sidecars, below the visit's folder.
+
+    Parameters
+    ----------
+    stem
+        ``sub-X_ses-Y``.
+    t2map
+        T2 and its standard error in ms; both are stored in seconds.
+    facts, acquisition
+        What the sidecars tell of the fit and of the scan.
+
+    Source: BIDS 1.9.0, appendix "Quantitative MRI" (T2map in seconds; S0map in arbitrary units).
+    """
+    common = _provenance(facts) | _scan(acquisition)
+    seconds = {"Units": "s"}
+    se_text = {"Description": "Standard error of T2, from the residual with n - p degrees of freedom"}
+    flag_text = {
+        "Description": "Why a voxel has no T2; 0 where it has one",
+        "Levels": {str(int(flag)): f"{flag.name}: {meaning}" for flag, meaning in _FLAG_MEANINGS.items()},
+    }
+    return (
+        *_image(f"{stem}_T2map", _to_seconds(t2map.t2_ms), t2map, seconds | common),
+        *_image(f"{stem}_S0map", t2map.s0, t2map, {"Units": "arbitrary"} | common),
+        *_image(f"{stem}_desc-se_T2map", _to_seconds(t2map.t2_se_ms), t2map, seconds | se_text | common),
+        *_image(f"{stem}_desc-flag_mask", t2map.flag, t2map, flag_text | common),
+    )
+
+
+def label_files(stem: str, discs: DiscLabels) -> tuple[StoredFile, ...]:
+    """Return the disc and region label maps with their ``_dseg.tsv`` tables; nothing where no disc is labelled.
+
+    Source: BIDS 1.9.0, "Imaging derivatives: discrete segmentations" (columns ``index`` and ``name``).
+    """
+    if not discs.levels:
+        return ()
+    level_rows = tuple(enumerate(discs.levels, start=1))
+    region_rows = tuple((int(region), name) for region, name in _REGION_NAMES.items())
+    sources = {"Sources": ["label map given for this visit, resampled by nearest neighbour onto the T2 map's grid"]}
+    region_text = {"Description": "Regions of each disc by disc-relative position; see the dseg.tsv"}
+    return (
+        *_image(f"{stem}_desc-discs_dseg", discs.discs, discs, sources),
+        _names(f"{stem}_desc-discs_dseg", level_rows),
+        *_image(f"{stem}_desc-regions_dseg", discs.regions, discs, region_text | sources),
+        _names(f"{stem}_desc-regions_dseg", region_rows),
+    )
+
+
+def _image(
+    name: str, values: NDArray[Any], grid: T2Map | DiscLabels, sidecar: dict[str, Any]
+) -> tuple[StoredFile, StoredFile]:
+    volume = nifti_bytes(values, grid.affine)
+    return (
+        StoredFile(path=PurePosixPath("anat", f"{name}.nii.gz"), content=volume),
+        _json(f"anat/{name}.json", sidecar),
+    )
+
+
+def _names(name: str, rows: tuple[tuple[int, str], ...]) -> StoredFile:
+    lines = ["index\tname", *(f"{index}\t{text}" for index, text in rows), ""]
+    return StoredFile(path=PurePosixPath("anat", f"{name}.tsv"), content="\n".join(lines).encode())
+
+
+def _json(path: str, tree: dict[str, Any]) -> StoredFile:
+    content = (json.dumps(tree, indent=2, allow_nan=False) + "\n").encode()
+    return StoredFile(path=PurePosixPath(path), content=content)
+
+
+def _to_seconds(values_ms: NDArray[np.float32]) -> NDArray[np.float32]:
+    return (values_ms.astype(np.float64) / _MS_PER_S).astype(np.float32)
+
+
+def _provenance(facts: FitFacts) -> dict[str, Any]:
+    n_echoes = len(facts.echo_times_ms)
+    algorithm = _ALGORITHMS.get(facts.model)
+    sigma = facts.noise.sigma
+    return {
+        "EstimationAlgorithm": f"{algorithm} (t2disc model '{facts.model}')" if algorithm else facts.model,
+        "EstimationReference": _REFERENCES.get(facts.model, "t2disc"),
+        "EchoTime": [_seconds(te_ms) for te_ms in facts.echo_times_ms],
+        "Sources": [f"multi-echo series of this visit, {n_echoes + facts.skip_first} echoes"],
+        "SkipFirst": facts.skip_first,
+        "MinimumSNR": facts.min_snr,
+        "NoiseSigma": float(f"{sigma:.6g}") if np.isfinite(sigma) else None,
+        "NoiseMethod": facts.noise.method,
+        "NoiseVoxels": facts.noise.n_voxels,
+    }
+
+
+def _scan(acquisition: Acquisition) -> dict[str, Any]:
+    """Return the allow-listed facts under their BIDS names; what the header did not say is left out."""
+    tr_ms = acquisition.repetition_time_ms
+    facts = {
+        "Manufacturer": acquisition.vendor,
+        "ManufacturersModelName": acquisition.scanner_model,
+        "MagneticFieldStrength": acquisition.field_strength_t,
+        "SoftwareVersions": acquisition.software,
+        "ReceiveCoilName": acquisition.receive_coil,
+        "PulseSequenceType": acquisition.sequence,
+        "RepetitionTimeExcitation": None if tr_ms is None else _seconds(tr_ms),
+        "FlipAngle": acquisition.flip_angle_deg,
+        "SliceThickness": acquisition.slice_thickness_mm,
+        "SpacingBetweenSlices": _slice_step_mm(acquisition),
+        "AcquisitionDate": acquisition.acquisition_date,
+        "AcquisitionTime": acquisition.acquisition_time,
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _slice_step_mm(acquisition: Acquisition) -> float | None:
+    if acquisition.slice_thickness_mm is None or acquisition.slice_gap_mm is None:
+        return None
+    return round(acquisition.slice_thickness_mm + acquisition.slice_gap_mm, 6)
+
+
+def _seconds(value_ms: float) -> float:
+    """Return ms as seconds in the shortest decimal that tells nanoseconds."""
+    return round(value_ms / _MS_PER_S, 9)

@@ -1,0 +1,41 @@
+"""The list of a visit's files with their check sums: written last, it is the mark that the visit is complete."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from t2disc.store.files import StoredFile
+
+MANIFEST = "manifest.json"
+
+
+def manifest_file(files: Sequence[StoredFile]) -> StoredFile:
+    """Return the manifest of ``files``: path, SHA-256 and size in bytes of each, sorted by path."""
+    entries = [
+        {"path": str(file.path), "sha256": hashlib.sha256(file.content).hexdigest(), "size_bytes": len(file.content)}
+        for file in sorted(files, key=lambda file: str(file.path))
+    ]
+    text = json.dumps({"manifest_version": 1, "files": entries}, indent=2) + "\n"
+    return StoredFile(path=PurePosixPath(MANIFEST), content=text.encode())
+
+
+def is_intact(folder: Path, manifest: StoredFile) -> bool:
+    """Tell whether ``folder`` holds exactly the files of ``manifest``, byte for byte."""
+    try:
+        if (folder / MANIFEST).read_bytes() != manifest.content:
+            return False
+        entries = json.loads(manifest.content)["files"]
+        on_disk = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        return on_disk == {entry["path"] for entry in entries} | {MANIFEST} and all(
+            _sha256(folder / entry["path"]) == entry["sha256"] for entry in entries
+        )
+    except OSError:
+        return False
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

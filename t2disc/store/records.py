@@ -1,0 +1,180 @@
+"""The record of a visit: what was used, left out and found; the study's tables are made from these files alone."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from t2disc import __version__
+from t2disc.errors import WriteFailed
+from t2disc.model import Acquisition, DiscMeasure, EchoStack, LeftOut, NoiseEstimate, T2Map, Visit
+from t2disc.store.files import StoredFile
+
+RECORD_VERSION = 1
+_SUFFIX = "_desc-t2disc_record.json"
+
+Status = Literal["done", "quarantined"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitFacts:
+    """What a visit's maps rest on."""
+
+    model: str
+    skip_first: int  # echoes left out at the start of the train
+    min_snr: float  # first echo over sigma below which no T2 is given
+    echo_times_ms: tuple[float, ...]  # those used
+    shape: tuple[int, int, int]  # voxels along X, Y, Z
+    voxel_size_mm: tuple[float, float, float]
+    n_fitted: int  # voxels with a T2
+    noise: NoiseEstimate
+
+    @classmethod
+    def of(cls, stack: EchoStack, t2map: T2Map, *, min_snr: float) -> FitFacts:
+        """Gather the facts of a finished fit."""
+        return cls(
+            model=t2map.model,
+            skip_first=stack.n_echoes - int(t2map.echo_times_ms.size),
+            min_snr=min_snr,
+            echo_times_ms=tuple(float(te_ms) for te_ms in t2map.echo_times_ms),
+            shape=stack.shape,
+            voxel_size_mm=stack.voxel_size_mm,
+            n_fitted=int((t2map.flag == 0).sum()),
+            noise=t2map.noise,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitRecord:
+    """Everything the tables say of one visit."""
+
+    participant_id: str
+    session_id: str
+    status: Status
+    code: str = ""  # of the refusal, when quarantined
+    reason: str = ""
+    index_level: str | None = None
+    acquisition_date: str | None = None  # YYYY-MM-DD
+    levels: tuple[str, ...] = ()  # discs found
+    acquisition: Acquisition | None = None
+    fit: FitFacts | None = None
+    left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[str, ...] = ()
+    measures: tuple[DiscMeasure, ...] = ()
+    version: str = __version__
+
+    @property
+    def key(self) -> str:
+        """Study key, ``sub-01/ses-baseline``."""
+        return f"{self.participant_id}/{self.session_id}"
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the visit has maps."""
+        return self.status == "done"
+
+    def role(self, level: str) -> str:
+        """Return ``index``, ``control`` or ``unknown``, as the visit does."""
+        visit = Visit(
+            participant_id=self.participant_id,
+            session_id=self.session_id,
+            folder=Path(),
+            index_level=self.index_level,
+        )
+        return visit.role(level)
+
+
+def record_file(record: VisitRecord) -> StoredFile:
+    """Return the record as JSON, at its place in the visit's folder; a missing number is ``null``."""
+    tree = {"record_version": RECORD_VERSION, **_without_nan(asdict(record))}
+    name = f"{record.participant_id}_{record.session_id}{_SUFFIX}"
+    content = (json.dumps(tree, indent=2, allow_nan=False) + "\n").encode()
+    return StoredFile(path=PurePosixPath(name), content=content)
+
+
+def read_records(out: Path) -> tuple[VisitRecord, ...]:
+    """Read the records of all visits in ``out``, sorted by participant and session.
+
+    Raises
+    ------
+    WriteFailed
+        ``write-failed``: a record is not as t2disc wrote it.
+    """
+    return tuple(_read(path) for path in sorted(_record_paths(out)))
+
+
+def read_record(out: Path, participant_id: str, session_id: str) -> VisitRecord | None:
+    """Read the record of one visit, if there is one that can be read."""
+    path = out / participant_id / session_id / f"{participant_id}_{session_id}{_SUFFIX}"
+    try:
+        return _read(path) if path.is_file() else None
+    except WriteFailed:
+        return None
+
+
+def _record_paths(out: Path) -> Iterator[Path]:
+    return out.glob(f"sub-*/ses-*/sub-*_ses-*{_SUFFIX}")
+
+
+def _read(path: Path) -> VisitRecord:
+    try:
+        return _record(json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError, KeyError, AssertionError) as error:
+        raise WriteFailed(
+            f"a visit record that cannot be read ({type(error).__name__})",
+            expected="the record as t2disc wrote it",
+            todo="delete this visit's folder from the outputs and run again",
+            where=f"{path.parent.parent.name}/{path.parent.name}",
+        ) from None
+
+
+def _record(tree: dict[str, Any]) -> VisitRecord:
+    if tree.pop("record_version") != RECORD_VERSION:
+        raise ValueError("another version of the record")
+    return VisitRecord(
+        **tree
+        | {
+            "levels": tuple(tree["levels"]),
+            "acquisition": Acquisition(**tree["acquisition"]) if tree["acquisition"] else None,
+            "fit": _fit(tree["fit"]) if tree["fit"] else None,
+            "left_out": tuple(LeftOut(**item) for item in tree["left_out"]),
+            "notes": tuple(tree["notes"]),
+            "measures": tuple(_measure(item) for item in tree["measures"]),
+        }
+    )
+
+
+def _fit(tree: dict[str, Any]) -> FitFacts:
+    noise = tree["noise"] | {"sigma": _number(tree["noise"]["sigma"])}
+    x, y, z = tree["shape"]
+    dx, dy, dz = tree["voxel_size_mm"]
+    return FitFacts(
+        **tree
+        | {
+            "echo_times_ms": tuple(tree["echo_times_ms"]),
+            "shape": (x, y, z),
+            "voxel_size_mm": (dx, dy, dz),
+            "noise": NoiseEstimate(**noise),
+        }
+    )
+
+
+def _measure(tree: dict[str, Any]) -> DiscMeasure:
+    numbers = {field.name: _number(tree[field.name]) for field in fields(DiscMeasure) if field.type == "float"}
+    return DiscMeasure(**tree | numbers | {"n_left_out": tuple(tree["n_left_out"])})
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _without_nan(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {name: _without_nan(value) for name, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [_without_nan(value) for value in tree]
+    return None if isinstance(tree, float) and not math.isfinite(tree) else tree

@@ -1,0 +1,181 @@
+"""The study's tables: tab-separated, one data dictionary each, made from the visits' records alone."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Generic, TypeVar
+
+from t2disc.model import Change, DiscMeasure, Flag
+from t2disc.store.files import StoredFile
+from t2disc.store.records import VisitRecord
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscRow:
+    """One region of one disc at one visit."""
+
+    record: VisitRecord
+    measure: DiscMeasure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeRow:
+    """One region of one disc at two visits of a participant."""
+
+    participant_id: str
+    role: str
+    baseline_session_id: str
+    followup_session_id: str
+    change: Change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitRow:
+    """One visit, with its place in the participant's order (``None`` when the order is not known)."""
+
+    record: VisitRecord
+    number: int | None
+    ordered_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[Row]):
+    """A column: its name, what it tells, where its value comes from, and its unit and decimals if it has any."""
+
+    name: str
+    description: str
+    value: Callable[[Row], Any]
+    units: str = ""
+    decimals: int | None = None
+
+
+def _measured(name: str, description: str, units: str = "", decimals: int | None = None) -> Column[DiscRow]:
+    return Column(name, description, lambda row: getattr(row.measure, name), units, decimals)
+
+
+def _left_out(flag: Flag) -> Column[DiscRow]:
+    name = flag.name.lower()
+    text = f"Voxels of the region without a T2 because of: {name.replace('_', ' ')}"
+    return Column(f"n_{name}", text, lambda row: row.measure.n_left_out[flag])
+
+
+def _changed(name: str, description: str, units: str = "ms", decimals: int | None = 3) -> Column[ChangeRow]:
+    return Column(name, description, lambda row: getattr(row.change, name), units, decimals)
+
+
+_PARTICIPANT = "Participant, as named by the study folder (or pseudonym)"
+_LEVEL = "Disc, by its two vertebrae"
+_REGION = "disc: whole disc; NP: nucleus pulposus; AF: annulus fibrosus"
+_ROLE = "index: treated disc of participants.tsv; control: any other; unknown: none is named"
+
+DISC_COLUMNS: tuple[Column[DiscRow], ...] = (
+    Column("participant_id", _PARTICIPANT, lambda row: row.record.participant_id),
+    Column("session_id", "Visit", lambda row: row.record.session_id),
+    _measured("level", _LEVEL),
+    _measured("region", _REGION),
+    Column("role", _ROLE, lambda row: row.record.role(row.measure.level)),
+    _measured("n_voxels", "Voxels in the region"),
+    _measured("n_used", "Voxels with a T2"),
+    *(_left_out(flag) for flag in Flag if flag is not Flag.OK),
+    _measured("volume_mm3", "Volume of all voxels in the region, slice gap included", "mm3", 3),
+    _measured("t2_mean_ms", "Mean T2", "ms", 3),
+    _measured("t2_median_ms", "Median T2", "ms", 3),
+    _measured("t2_sd_ms", "Standard deviation of T2 over voxels", "ms", 3),
+    _measured("t2_p10_ms", "10th percentile of T2", "ms", 3),
+    _measured("t2_p90_ms", "90th percentile of T2", "ms", 3),
+    _measured("t2_sem_ms", "Standard error of the mean, voxels taken as independent", "ms", 3),
+    _measured("s0_median", "Median signal at echo time 0", "arbitrary", 2),
+    _measured(
+        "snr_first_echo",
+        "Median over used voxels of the fitted first echo, S0 exp(-TE1 / T2), over the noise sigma",
+        "",
+        2,
+    ),
+)
+
+CHANGE_COLUMNS: tuple[Column[ChangeRow], ...] = (
+    Column("participant_id", _PARTICIPANT, lambda row: row.participant_id),
+    _changed("level", _LEVEL, "", None),
+    _changed("region", _REGION, "", None),
+    Column("role", _ROLE, lambda row: row.role),
+    Column("baseline_session_id", "First visit of the participant", lambda row: row.baseline_session_id),
+    Column("followup_session_id", "Visit compared with it", lambda row: row.followup_session_id),
+    _changed("baseline_t2_median_ms", "Median T2 at baseline"),
+    _changed("followup_t2_median_ms", "Median T2 at follow-up"),
+    _changed("change_ms", "Follow-up minus baseline"),
+    _changed("change_pct", "Change in per cent of baseline", "%"),
+)
+
+
+def _record(name: str, description: str) -> Column[VisitRow]:
+    return Column(name, description, lambda row: getattr(row.record, name))
+
+
+VISIT_COLUMNS: tuple[Column[VisitRow], ...] = (
+    Column("participant_id", _PARTICIPANT, lambda row: row.record.participant_id),
+    Column("session_id", "Visit", lambda row: row.record.session_id),
+    Column("visit_number", "Place in the participant's order of visits, from 1", lambda row: row.number),
+    Column(
+        "ordered_by", "What the order rests on: date, protocol, name, single or unknown", lambda row: row.ordered_by
+    ),
+    _record("status", "done: maps are written; quarantined: refused, see code and reason"),
+    _record("code", "Code of the refusal"),
+    _record("reason", "The refusal in words"),
+    _record("acquisition_date", "Date of acquisition, where the header tells one"),
+    _record("index_level", "Treated disc of the participant"),
+    Column("n_discs", "Discs labelled", lambda row: len(row.record.levels) if row.record.is_done else None),
+    Column("model", "Signal model", lambda row: row.record.fit and row.record.fit.model),
+    Column("n_echoes", "Echoes used", lambda row: row.record.fit and len(row.record.fit.echo_times_ms)),
+    Column("n_fitted", "Voxels with a T2", lambda row: row.record.fit and row.record.fit.n_fitted),
+    Column("sigma", "Noise per channel", lambda row: row.record.fit and row.record.fit.noise.sigma, "arbitrary", 4),
+    Column(
+        "n_left_out",
+        "Images and files of the visit that were not used; named in its record",
+        lambda row: sum(item.n_images for item in row.record.left_out) if row.record.is_done else None,
+    ),
+    Column("notes", "Remarks, separated by semicolons", lambda row: "; ".join(row.record.notes)),
+    Column("version", "Version of t2disc", lambda row: row.record.version),
+)
+
+
+def table_files(
+    discs: Sequence[DiscRow], changes: Sequence[ChangeRow], visits: Sequence[VisitRow]
+) -> tuple[StoredFile, ...]:
+    """Return ``discs``, ``changes`` and ``visits``, each as ``.tsv`` with its ``.json`` data dictionary."""
+    return (
+        *_table("discs", DISC_COLUMNS, discs),
+        *_table("changes", CHANGE_COLUMNS, changes),
+        *_table("visits", VISIT_COLUMNS, visits),
+    )
+
+
+def _table(name: str, columns: Sequence[Column[Row]], rows: Iterable[Row]) -> tuple[StoredFile, StoredFile]:
+    lines = ["\t".join(column.name for column in columns)]
+    lines += ["\t".join(cell(column.value(row), column.decimals) for column in columns) for row in rows]
+    dictionary = {
+        column.name: {"Description": column.description} | ({"Units": column.units} if column.units else {})
+        for column in columns
+    }
+    return (
+        StoredFile(path=PurePosixPath(f"{name}.tsv"), content=("\n".join(lines) + "\n").encode()),
+        StoredFile(path=PurePosixPath(f"{name}.json"), content=(json.dumps(dictionary, indent=2) + "\n").encode()),
+    )
+
+
+def cell(value: object, decimals: int | None = None) -> str:
+    """Return a value as the tables write it: ``n/a`` when missing, fixed decimals, no tab or line break.
+
+    Source: BIDS 1.9.0, "Tabular files" (missing values are ``n/a``).
+    """
+    if value is None or value == "" or (isinstance(value, float) and not math.isfinite(value)):
+        return "n/a"
+    if isinstance(value, float) and decimals is not None:
+        text = f"{value:.{decimals}f}"
+        return text.removeprefix("-") if float(text) == 0 else text
+    return " ".join(str(value).split())

@@ -1,0 +1,94 @@
+"""A visit's folder, put in place in one step: staged beside its target, completed by its manifest, renamed."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from t2disc.errors import WriteFailed
+from t2disc.store.files import StoredFile, flush_folder, storing, write_tree
+from t2disc.store.manifest import MANIFEST, is_intact, manifest_file
+
+_STAGED = ".staged"
+_ASIDE = ".aside"
+
+
+def publish_visit(target: Path, files: Sequence[StoredFile]) -> bool:
+    """Put a visit's files under ``target`` (``OUT/sub-X/ses-Y``), all of them or none.
+
+    The files and, last, their manifest are written to a hidden folder beside the target, which then takes the
+    target's place by renaming. A visit that stands there already with the same bytes is left as it is.
+
+    Returns
+    -------
+    bool
+        Whether anything changed.
+
+    Raises
+    ------
+    StoreError
+        ``disk-full``, ``permission-denied`` or ``write-failed``; an earlier result of the visit is untouched.
+    """
+    manifest = manifest_file(files)
+    if is_intact(target, manifest):
+        return False
+    _refuse_foreign(target)
+    staged = target.with_name(f".{target.name}.{secrets.token_hex(4)}{_STAGED}")
+    try:
+        write_tree(staged, [*files, manifest])
+        _swap(staged, target)
+    except BaseException:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise
+    return True
+
+
+def _refuse_foreign(target: Path) -> None:
+    """Refuse to replace a folder that carries no manifest: t2disc did not write it, it may hold somebody's data."""
+    with storing(f"the folder {target.name}"):
+        is_foreign = target.exists() and not (target / MANIFEST).is_file()
+    if is_foreign:
+        raise WriteFailed(
+            "a folder in the place of a visit's outputs that t2disc did not write",
+            expected="a folder of t2disc's outputs, or none",
+            todo="choose another output folder with -o",
+        )
+
+
+def _swap(staged: Path, target: Path) -> None:
+    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}{_ASIDE}")
+    with storing(f"the folder {target.name}"):
+        if target.exists():
+            target.rename(aside)
+        try:
+            staged.rename(target)
+        except BaseException:
+            if aside.exists():
+                aside.rename(target)
+            raise
+        flush_folder(target.parent)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def sweep_leftovers(out: Path) -> int:
+    """Clear what a killed run left in ``out``, and put back an earlier result that was moved aside; return how many.
+
+    Only names that t2disc gives its temporary files are touched, at the depths where it makes them.
+    """
+    n_swept = 0
+    with storing("the output folder"):
+        for folder in sorted({*out.glob(f"sub-*/.ses-*{_STAGED}"), *out.glob(f"sub-*/.ses-*{_ASIDE}")}):
+            target = folder.with_name(folder.name[1:].split(".")[0])
+            if folder.suffix == _ASIDE and not target.exists() and (folder / MANIFEST).is_file():
+                folder.rename(target)
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
+            n_swept += 1
+        for file in sorted({*out.glob(".*.tmp"), *out.glob("logs/.*.tmp")}):
+            with suppress(FileNotFoundError):
+                file.unlink()
+            n_swept += 1
+    return n_swept

@@ -1,0 +1,107 @@
+"""How a study folder is laid out, told from names and folders alone where that is possible."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Literal
+
+from t2disc.errors import LayoutUnclear, NoVisits, StudyNotFound
+
+Layout = Literal["folders", "bids", "heap"]
+
+IGNORED = frozenset({"derivatives", "labels", "sourcedata", "code", "phenotype", "stimuli", "truth", "logs"})
+"""Folders of a study folder that hold no visits: outputs, labels, and the side folders of BIDS."""
+
+
+def detect_layout(study_dir: Path, wanted: str = "auto", ignore: Collection[Path] = ()) -> Layout:
+    """Tell how a study folder is laid out.
+
+    ``bids`` where there are ``sub-*`` folders and either a ``dataset_description.json`` or an ``anat`` folder right
+    below one of them; ``heap`` where DICOM images lie in the study folder itself and no folder beside them;
+    otherwise ``folders``.
+
+    Parameters
+    ----------
+    study_dir
+        The study folder.
+    wanted
+        ``[study] layout`` of the protocol file; anything but ``auto`` is taken at its word.
+    ignore
+        Folders that hold no visits, such as that of the outputs.
+
+    Raises
+    ------
+    StudyNotFound
+        ``study-not-found``: no such folder, or it cannot be listed.
+    LayoutUnclear
+        ``layout-unclear``: DICOM images beside folders.
+    NoVisits
+        ``no-visits``: neither folders nor images.
+    """
+    list_folder(study_dir)
+    if wanted in ("folders", "bids", "heap"):
+        return wanted  # type: ignore[return-value]  # narrowed by the line above
+    folders = list(visible_folders(study_dir, ignore))
+    if _is_bids(study_dir, folders):
+        return "bids"
+    has_images = holds_images(study_dir)
+    if has_images and folders:
+        raise LayoutUnclear(f"DICOM images beside {len(folders)} folders in the study folder")
+    if has_images:
+        return "heap"
+    if not folders:
+        raise NoVisits("a study folder without visits")
+    return "folders"
+
+
+def list_folder(folder: Path) -> list[Path]:
+    """Return what lies in ``folder``, sorted, without hidden names.
+
+    Raises
+    ------
+    StudyNotFound
+        ``study-not-found``: no such folder, or it cannot be listed.
+    """
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise StudyNotFound(f"no folder that can be listed ({type(error).__name__})") from None
+
+
+def visible_folders(folder: Path, ignore: Collection[Path] = ()) -> Iterator[Path]:
+    """Yield the sub-folders that may hold participants, sorted by name.
+
+    Left out are hidden folders, those of :data:`IGNORED`, those of ``ignore``, and other datasets derived from data.
+    """
+    unwanted = {path.resolve() for path in ignore}
+    for path in list_folder(folder):
+        if (
+            path.is_dir()
+            and path.name.lower() not in IGNORED
+            and path.resolve() not in unwanted
+            and not _is_derivative(path)
+        ):
+            yield path
+
+
+def holds_images(folder: Path) -> bool:
+    """Tell whether DICOM images lie in ``folder`` itself."""
+    from t2disc.ingest import read_identity
+
+    return any(read_identity(path) is not None for path in list_folder(folder) if path.is_file())
+
+
+def _is_bids(study_dir: Path, folders: list[Path]) -> bool:
+    participants = [path for path in folders if path.name.startswith("sub-")]
+    has_description = (study_dir / "dataset_description.json").is_file()
+    return bool(participants) and (has_description or any((path / "anat").is_dir() for path in participants))
+
+
+def _is_derivative(folder: Path) -> bool:
+    try:
+        description = json.loads((folder / "dataset_description.json").read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(description, dict) and description.get("DatasetType") == "derivative"

@@ -1,0 +1,63 @@
+"""The protocol file, read and checked before anything runs."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from t2disc.errors import ProtocolInvalid
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+    from t2disc.model.protocol import Protocol
+
+
+def read_protocol(path: Path | None, *, model: str | None = None) -> Protocol:
+    """Read a TOML protocol file; without one, return the defaults.
+
+    Parameters
+    ----------
+    path
+        The file, or ``None``.
+    model
+        Overrides ``[fit] model``.
+
+    Raises
+    ------
+    ProtocolInvalid
+        ``protocol-invalid``: the file cannot be read, is no TOML, or holds an unknown key or a wrong value, which
+        is named.
+    ModelUnknown
+        ``model-unknown``: no model has the name asked for.
+    """
+    from pydantic import ValidationError
+
+    from t2disc.fit.models import find_model
+    from t2disc.model.protocol import Protocol
+
+    try:
+        protocol = Protocol.model_validate(_read_toml(path) if path else {})
+    except ValidationError as error:
+        raise ProtocolInvalid(_problems(error)) from None
+    if model is not None:
+        protocol = protocol.model_copy(update={"fit": protocol.fit.model_copy(update={"model": model})})
+    find_model(protocol.fit.model)
+    return protocol
+
+
+def _read_toml(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except tomllib.TOMLDecodeError as error:
+        raise ProtocolInvalid(f"a file that is no TOML ({error})") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProtocolInvalid(f"a file that cannot be read ({type(error).__name__})") from None
+
+
+def _problems(error: ValidationError) -> str:
+    problems = [
+        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg'].lower()}" for problem in error.errors()
+    ]
+    return "; ".join(problems)

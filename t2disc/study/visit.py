@@ -1,0 +1,147 @@
+"""The story of one visit: from its files to its maps and numbers, and what is kept of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from t2disc import store
+from t2disc.errors import T2DiscError
+from t2disc.model import DiscLabels, DiscMeasure, EchoStack, Inventory, LabelMap, T2Map, Visit
+from t2disc.study.dates import real_date
+from t2disc.study.labels import find_label_map
+
+if TYPE_CHECKING:
+    from t2disc.model.protocol import Protocol
+
+NO_LABELS = "no label map for this visit: no disc was labelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class VisitResult:
+    """A visit, measured."""
+
+    visit: Visit
+    stack: EchoStack
+    discs: DiscLabels
+    t2map: T2Map
+    measures: tuple[DiscMeasure, ...]
+    facts: store.FitFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """What a visit's headers say: what would be used, or the refusal; no pixel was read."""
+
+    visit: Visit
+    inventory: Inventory | None = None
+    refusal: T2DiscError | None = None
+    has_labels: bool = False
+
+
+def analyse_visit(visit: Visit, protocol: Protocol, labels_dir: Path | None = None) -> VisitResult:
+    """Measure T2 in every voxel and every labelled disc of one visit.
+
+    Raises
+    ------
+    InputError
+        What the hospital sent cannot be used; the code says why.
+    """
+    from t2disc.fit import fit_t2
+    from t2disc.measure import measure_discs
+    from t2disc.segment import find_discs
+
+    stack = load_visit(visit, protocol)
+    discs = find_discs(stack, load_visit_labels(visit, labels_dir))
+    fit = protocol.fit
+    t2map = fit_t2(stack, model=fit.model, skip_first=fit.skip_first, min_snr=fit.min_snr)
+    measures = measure_discs(t2map, discs)
+    facts = store.FitFacts.of(stack, t2map, min_snr=fit.min_snr)
+    return VisitResult(visit=visit, stack=stack, discs=discs, t2map=t2map, measures=measures, facts=facts)
+
+
+def load_visit(visit: Visit, protocol: Protocol) -> EchoStack:
+    """Load the multi-echo volume of one visit."""
+    from t2disc.ingest import load_stack
+
+    settings = protocol.ingest
+    return load_stack(visit.files or visit.folder, settings=settings, require_spin_echo=settings.require_spin_echo)
+
+
+def load_visit_labels(visit: Visit, labels_dir: Path | None) -> LabelMap | None:
+    """Load the disc labels of one visit, if there are any."""
+    from t2disc.ingest import load_labels
+
+    path = find_label_map(visit, labels_dir)
+    return load_labels(path) if path else None
+
+
+def inspect_visit(visit: Visit, protocol: Protocol, labels_dir: Path | None = None) -> Inspection:
+    """Tell from headers alone what a visit's analysis would use, or how it would be refused."""
+    from t2disc.ingest import take_inventory
+
+    settings = protocol.ingest
+    try:
+        has_labels = find_label_map(visit, labels_dir) is not None
+        source = visit.files or visit.folder
+        found = take_inventory(source, settings=settings, require_spin_echo=settings.require_spin_echo)
+    except T2DiscError as refusal:
+        return Inspection(visit=visit, refusal=refusal.at(visit.key))
+    return Inspection(visit=visit, inventory=found, has_labels=has_labels)
+
+
+def visit_record(result: VisitResult) -> store.VisitRecord:
+    """Return what the tables and a later reader need to know of a measured visit."""
+    visit, stack = result.visit, result.stack
+    notes = stack.notes if result.discs.levels else (*stack.notes, NO_LABELS)
+    return replace(
+        _record(visit, "done"),
+        acquisition_date=real_date(stack.acquisition.acquisition_date) or visit.acquisition_date,
+        levels=result.discs.levels,
+        acquisition=stack.acquisition,
+        fit=result.facts,
+        left_out=stack.left_out,
+        notes=notes,
+        measures=result.measures,
+    )
+
+
+def refusal_record(visit: Visit, refusal: T2DiscError) -> store.VisitRecord:
+    """Return the record of a quarantined visit: the code, and the refusal in words."""
+    words = [f"found {refusal.found}", refusal.expected and f"expected {refusal.expected}", refusal.todo]
+    reason = "; ".join(word for word in words if word)
+    return replace(_record(visit, "quarantined"), code=refusal.code, reason=reason)
+
+
+def _record(visit: Visit, status: store.Status) -> store.VisitRecord:
+    return store.VisitRecord(
+        participant_id=visit.participant_id,
+        session_id=visit.session_id,
+        status=status,
+        index_level=visit.index_level,
+        acquisition_date=visit.acquisition_date,
+    )
+
+
+def visit_files(result: VisitResult, *, with_figures: bool = False) -> tuple[store.StoredFile, ...]:
+    """Compose every file of a measured visit, below its folder ``sub-X/ses-Y``."""
+    stem = result.visit.stem
+    return (
+        *store.map_files(stem, result.t2map, result.facts, result.stack.acquisition),
+        *store.label_files(stem, result.discs),
+        *(visit_figures(result) if with_figures else ()),
+        store.record_file(visit_record(result)),
+    )
+
+
+def visit_figures(result: VisitResult) -> Iterator[store.StoredFile]:
+    """Draw the T2 overlay of a visit, and the decay curve of each of its discs."""
+    from t2disc.qc import plot_decay, plot_t2_overlay
+
+    stem = result.visit.stem
+    yield store.figure_file(f"{stem}_desc-T2_overlay", plot_t2_overlay(result.stack, result.t2map, result.discs))
+    for level in result.discs.levels:
+        figure = plot_decay(result.stack, result.t2map, result.discs, level)
+        yield store.figure_file(f"{stem}_desc-{level.replace('/', '')}_decay", figure)

@@ -1,0 +1,262 @@
+"""Running a study: every visit gets its result or its refusal, and nothing is lost, doubled or torn."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+from studies import T2_MS, broken_visit, label_map, small_study, sound_visit, tree
+
+from t2disc import study
+from t2disc.batch import RunSettings, StudyOutcome, as_refusal, decide, run_study
+from t2disc.errors import DiskFull, OutputBusy, SliceMissing, VisitOrderUnknown
+from t2disc.model.protocol import Protocol
+from t2disc.store import VisitRecord, output_lock
+
+posix_only = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+
+
+def run(folder: Path, out: Path, *, only: str = "", **settings: object) -> StudyOutcome:
+    visits = [visit for visit in study.find_visits(folder, ignore=[out]) if only in visit.key]
+    return run_study(visits, RunSettings(out=out, protocol=Protocol(), labels_dir=folder / "labels", **settings))
+
+
+def table(out: Path, name: str) -> list[dict[str, str]]:
+    return list(csv.DictReader((out / name).read_text().splitlines(), delimiter="\t"))
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory) -> Path:
+    folder = small_study(tmp_path_factory.mktemp("study"))
+    run(folder, folder / "out")
+    return folder
+
+
+# ------------------------------------------------------------------------------------------------ results
+def test_the_tables_hold_every_disc_region_and_role_with_the_true_t2(measured):
+    rows = table(measured / "out", "discs.tsv")
+    assert len(rows) == 2 * 2 * 3
+    assert {(row["level"], row["role"]) for row in rows} == {("L4/L5", "index"), ("L5/S1", "control")}
+    assert {row["region"] for row in rows} == {"disc", "NP", "AF"}
+    np.testing.assert_allclose([float(row["t2_median_ms"]) for row in rows], T2_MS, rtol=2e-3)
+
+
+def test_nothing_changed_between_two_equal_visits(measured):
+    rows = table(measured / "out", "changes.tsv")
+    assert len(rows) == 2 * 3
+    assert {(row["baseline_session_id"], row["followup_session_id"]) for row in rows} == {
+        ("ses-baseline", "ses-month12")
+    }
+    assert {(row["change_ms"], row["change_pct"]) for row in rows} == {("0.000", "0.000")}
+
+
+def test_each_visit_has_its_maps_labels_record_and_manifest(measured):
+    names = {name for name in tree(measured / "out") if name.startswith("sub-P1/ses-baseline/")}
+    stem = "sub-P1/ses-baseline/anat/sub-P1_ses-baseline_"
+    assert {f"{stem}{ending}.nii.gz" for ending in ("T2map", "S0map", "desc-se_T2map", "desc-flag_mask")} <= names
+    assert {
+        f"{stem}desc-{kind}_dseg.{ending}" for kind in ("discs", "regions") for ending in ("nii.gz", "tsv")
+    } <= names
+    assert "sub-P1/ses-baseline/manifest.json" in names
+
+
+def test_the_second_run_changes_no_byte_and_no_time(measured):
+    out = measured / "out"
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+    run(measured, out)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_names_and_order_of_files_change_no_byte(measured, tmp_path):
+    again = small_study(tmp_path)
+    for n, path in enumerate(sorted(again.rglob("im*"), reverse=True)):
+        path.rename(path.with_name(f"{(n * 7919) % 10007:05d}.bin"))
+    run(again, tmp_path / "out")
+    # identifiers are drawn anew by the factory; no output may hold them
+    assert tree(tmp_path / "out") == tree(measured / "out")
+
+
+def test_the_visits_may_run_in_any_order(measured, tmp_path):
+    run(measured, tmp_path, only="month12")
+    run(measured, tmp_path, only="baseline")
+    assert tree(tmp_path) == tree(measured / "out")
+
+
+def test_figures_are_the_same_on_every_run(measured, tmp_path):
+    for name in ("one", "two"):
+        run(measured, tmp_path / name, only="baseline", with_figures=True)
+    one = tree(tmp_path / "one")
+    assert one == tree(tmp_path / "two")
+    pictures = [content for name, content in one.items() if "/figures/" in name]
+    assert len(pictures) == 1 + 2
+    assert all(b"Software" not in content and content.startswith(b"\x89PNG") for content in pictures)
+
+
+# ------------------------------------------------------------------------------------------------ refusals
+def test_one_bad_visit_is_quarantined_and_the_others_are_done(tmp_path):
+    folder = small_study(tmp_path)
+    broken_visit(folder / "P2" / "baseline")
+    outcome = run(folder, folder / "out")
+    assert [(record.key, record.code) for record in outcome.quarantined] == [("sub-P2/ses-baseline", "slice-missing")]
+    status = {row["participant_id"] + row["session_id"]: row for row in table(folder / "out", "visits.tsv")}
+    assert [row["status"] for row in status.values()] == ["done", "done", "quarantined"]
+    assert "3 of 4 slices" in status["sub-P2ses-baseline"]["reason"]
+    assert {path.name for path in (folder / "out" / "sub-P2" / "ses-baseline").iterdir()} == {
+        "manifest.json",
+        "sub-P2_ses-baseline_desc-t2disc_record.json",
+    }
+
+
+def test_a_visit_that_is_put_right_leaves_quarantine_and_one_that_breaks_enters_it(tmp_path):
+    broken_visit(tmp_path / "P1" / "baseline")
+    assert run(tmp_path, tmp_path / "out").quarantined
+    sound_visit(tmp_path / "P1" / "baseline")
+    assert not run(tmp_path, tmp_path / "out").quarantined
+    next((tmp_path / "P1" / "baseline" / "scan").iterdir()).unlink()
+    assert run(tmp_path, tmp_path / "out").quarantined
+    assert not list((tmp_path / "out").rglob("*.nii.gz"))
+
+
+def test_a_quarantined_baseline_stays_the_baseline(tmp_path):
+    folder = small_study(tmp_path)
+    sound_visit(folder / "P1" / "month24", "20260102")
+    label_map(folder / "labels", "sub-P1_ses-month24")
+    next((folder / "P1" / "baseline" / "scan").iterdir()).unlink()
+    run(folder, folder / "out")
+    assert table(folder / "out", "changes.tsv") == []
+
+
+@pytest.mark.parametrize("fault", [RuntimeError, MemoryError, RecursionError, KeyError])
+def test_an_unforeseen_fault_is_told_without_its_text(measured, tmp_path, monkeypatch, fault):
+    def fail(stack, labels=None):
+        raise fault("PatientName CANARY^JOHN")
+
+    monkeypatch.setattr("t2disc.segment.find_discs", fail)
+    outcome = run(measured, tmp_path)
+    assert {record.code for record in outcome.quarantined} == {"internal-error"}
+    assert fault.__name__ in outcome.quarantined[0].reason
+    assert not any(b"CANARY" in content for content in tree(tmp_path).values())
+
+
+def test_a_fault_names_the_place_in_t2disc():
+    try:
+        VisitRecord()
+    except TypeError as fault:
+        assert "a place outside t2disc" in as_refusal(fault).found
+    refusal = SliceMissing("x")
+    assert as_refusal(refusal) is refusal
+
+
+def test_a_label_map_that_cannot_be_used_quarantines_its_visit_alone(tmp_path):
+    folder = small_study(tmp_path)
+    (folder / "labels" / "sub-P1_ses-month12_dseg.tsv").write_text("index\tname\n1\tL4/L5\n2\tbone\n")
+    (refused,) = run(folder, folder / "out").quarantined
+    assert (refused.session_id, refused.code) == ("ses-month12", "labels-level-unknown")
+
+
+def test_two_label_maps_for_one_visit_are_refused(tmp_path):
+    folder = small_study(tmp_path)
+    label_map(folder / "labels" / "sub-P1" / "ses-month12" / "anat", "sub-P1_ses-month12")
+    (refused,) = run(folder, folder / "out").quarantined
+    assert refused.code == "labels-repeated"
+
+
+def test_a_visit_without_labels_is_measured_and_says_so(tmp_path):
+    folder = small_study(tmp_path)
+    (folder / "labels" / "sub-P1_ses-month12_dseg.nii.gz").unlink()
+    label_map(folder / "labels", "sub-P1_ses-month120")  # of another visit, whose name begins alike
+    run(folder, folder / "out")
+    row = table(folder / "out", "visits.tsv")[1]
+    assert (row["status"], row["n_discs"]) == ("done", "0")
+    assert "no disc was labelled" in row["notes"]
+
+
+def test_an_unknown_order_leaves_out_the_changes_and_says_so(tmp_path):
+    folder = small_study(tmp_path)
+    for new in ("red", "blue"):
+        sound_visit(folder / "P2" / new, "20240102")
+        label_map(folder / "labels", f"sub-P2_ses-{new}")
+    outcome = run(folder, folder / "out")
+    assert not outcome.quarantined
+    assert {row["participant_id"] for row in table(folder / "out", "changes.tsv")} == {"sub-P1"}
+    assert {row["participant_id"] for row in table(folder / "out", "discs.tsv")} == {"sub-P1", "sub-P2"}
+    assert VisitOrderUnknown.code in outcome.summary.warnings[0]
+
+
+def test_a_single_visit_that_runs_again_leaves_the_others_in_the_tables(tmp_path):
+    folder = small_study(tmp_path)
+    run(folder, folder / "out")
+    before = tree(folder / "out")
+    run(folder, folder / "out", only="month12")
+    assert tree(folder / "out") == before
+
+
+# ------------------------------------------------------------------------------------------------ environment
+def test_a_full_disk_stops_the_run_and_spares_what_was_there(measured, tmp_path, monkeypatch):
+    run(measured, tmp_path, only="baseline")
+    before = tree(tmp_path)
+
+    def full(*args):
+        raise OSError(28, "full")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DiskFull):
+        run(measured, tmp_path)
+    monkeypatch.undo()
+    assert tree(tmp_path) == before
+
+
+def test_two_runs_on_one_output_folder_do_not_mix(measured, tmp_path):
+    with output_lock(tmp_path), pytest.raises(OutputBusy):
+        run(measured, tmp_path)
+
+
+@posix_only
+@pytest.mark.parametrize(("signal", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_a_signal_frees_the_lock_and_leaves_nothing_half_written(measured, tmp_path, signal, code):
+    script = f"""
+        import os, signal, sys
+        import t2disc.store.visits as visits
+        from t2disc.cli import main
+        real = visits._swap
+        def swap(staged, target):
+            if "month12" in target.name:
+                os.kill(os.getpid(), signal.{signal})
+            real(staged, target)
+        visits._swap = swap
+        sys.argv = ["t2disc", "fit", sys.argv[1], "-o", sys.argv[2], "--labels", sys.argv[1] + "/labels"]
+        main()
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script), str(measured), str(tmp_path)]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert ended.returncode == code, ended.stderr
+    assert {path.name for path in tmp_path.rglob(".*")} == {".bidsignore"}
+    assert not (tmp_path / "sub-P1" / "ses-month12").exists()
+    run(measured, tmp_path)
+    assert tree(tmp_path) == tree(measured / "out")
+
+
+# ------------------------------------------------------------------------------------------------ decisions
+def record(**changes: str) -> VisitRecord:
+    return VisitRecord(**{"participant_id": "sub-1", "session_id": "ses-1", "status": "done"} | changes)
+
+
+@pytest.mark.parametrize(
+    ("previous", "why"),
+    [
+        (None, "no earlier result"),
+        (record(version="0.0.1"), "version 0.0.1"),
+        (record(status="quarantined", code="slice-missing"), "slice-missing"),
+        (record(), "measured again"),
+    ],
+)
+def test_every_visit_runs_for_now_and_the_reason_is_told(previous, why):
+    decision = decide(previous)
+    assert decision.action == "run"
+    assert why in decision.why

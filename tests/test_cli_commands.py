@@ -1,0 +1,369 @@
+"""The command line: what it prints, what it writes, and the code it ends with."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+from pydicom.dataset import Dataset
+from slices import fake_slice, series, write
+from studies import broken_visit, label_map, small_study, sound_visit, tree
+from typer.testing import CliRunner, Result
+
+from t2disc import __version__
+from t2disc.cli.app import app
+from t2disc.model.protocol import FitSettings, IngestSettings, Protocol, StudySettings
+from t2disc.store import output_lock
+from t2disc.study import read_protocol
+from t2disc.study.pseudonym import KEY_FILE, KEY_VARIABLE
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+@pytest.fixture(autouse=True)
+def _no_key_from_outside(monkeypatch):
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def everything(folder: Path) -> dict[str, tuple[int, int]]:
+    return {str(path): (path.lstat().st_mtime_ns, path.lstat().st_size) for path in folder.rglob("*")}
+
+
+# ------------------------------------------------------------------------------------------------ fit
+def test_fit_prints_discs_changes_and_places_on_stdout_and_the_log_on_stderr(tmp_path):
+    folder = small_study(tmp_path)
+    result = call("fit", folder, "--labels", folder / "labels", "--figures")
+    assert result.exit_code == 0
+    assert re.search(r"sub-P1 +ses-baseline +L4/L5 +index +60\.0 \(\d+\) +60\.0", result.stdout)
+    assert re.search(r"sub-P1 +L5/S1 +control +ses-baseline +ses-month12 +60\.0 +60\.0 +0\.0", result.stdout)
+    assert str(folder / "derivatives" / "t2disc" / "discs.tsv") in result.stdout
+    assert "sub-P1/ses-month12: done" in result.stderr
+    assert "done in" not in result.stdout
+
+
+def test_the_log_is_kept_beside_the_results_without_paths(tmp_path):
+    folder = small_study(tmp_path)
+    call("fit", folder)
+    (log,) = (folder / "derivatives" / "t2disc" / "logs").iterdir()
+    assert "run complete" in log.read_text()
+    assert str(tmp_path) not in log.read_text()
+
+
+def test_outputs_inside_the_study_are_not_read_as_visits_by_the_next_run(tmp_path):
+    folder = small_study(tmp_path)
+    assert call("fit", folder, "-o", folder / "results").exit_code == 0
+    assert call("fit", folder, "-o", folder / "results").exit_code == 0
+    assert call("fit", folder, "-o", folder / "other").exit_code == 0
+    assert {path.name for path in (folder / "other").glob("sub-*")} == {"sub-P1"}
+
+
+def test_a_study_without_labels_says_that_no_disc_was_labelled(tmp_path):
+    sound_visit(tmp_path / "P1" / "baseline")
+    result = call("fit", tmp_path)
+    assert result.exit_code == 0
+    assert "No disc was labelled" in result.stdout
+
+
+def test_quarantine_is_exit_code_3_and_the_rest_is_done(tmp_path):
+    sound_visit(tmp_path / "P1" / "baseline")
+    broken_visit(tmp_path / "P2" / "baseline")
+    result = call("fit", tmp_path)
+    assert result.exit_code == 3
+    assert "sub-P2/ses-baseline  quarantined [slice-missing]" in result.stdout
+    assert list(tmp_path.rglob("sub-P1_ses-baseline_T2map.nii.gz"))
+
+
+def test_the_model_and_the_protocol_reach_the_maps(tmp_path):
+    sound_visit(tmp_path / "P1" / "baseline")
+    protocol = tmp_path / "p.toml"
+    protocol.write_text("[fit]\nskip_first = 1\nmin_snr = 0\n")
+    assert call("fit", tmp_path, "--protocol", protocol, "--model", "loglinear").exit_code == 0
+    (path,) = tmp_path.rglob("sub-P1_ses-baseline_T2map.json")
+    sidecar = json.loads(path.read_text())
+    assert "loglinear" in sidecar["EstimationAlgorithm"]
+    assert sidecar["EchoTime"] == [0.02, 0.03, 0.04]
+
+
+# ------------------------------------------------------------------------------------------------ looking only
+def test_check_tells_what_would_be_used_left_out_and_refused_and_writes_nothing(tmp_path):
+    folder = small_study(tmp_path)
+    localiser = [fake_slice(0, 5.0, SeriesInstanceUID="1.9", SeriesNumber=1)]
+    write(folder / "P1" / "baseline" / "loc", localiser)
+    broken_visit(folder / "P2" / "baseline")
+    before = everything(tmp_path)
+    result = call("check", folder, "--labels", folder / "labels")
+    assert everything(tmp_path) == before
+    assert result.exit_code == 3
+    assert "sub-P1/ses-baseline  use 4 echoes at 10-40 ms" in result.stdout
+    assert re.search(r"leave 1 .* of series 1: ", result.stdout)
+    assert "sub-P2/ses-baseline  refused [slice-missing]" in result.stdout
+    assert "2 visits can be measured, 1 are refused" in result.stdout
+
+
+def test_a_dry_run_writes_nothing(tmp_path):
+    folder = small_study(tmp_path)
+    before = everything(tmp_path)
+    assert call("fit", folder, "--dry-run").exit_code == 0
+    assert everything(tmp_path) == before
+
+
+def test_looking_at_a_heap_makes_no_key_and_says_that_names_are_provisional(tmp_path):
+    write(tmp_path, series(4))
+    before = everything(tmp_path)
+    result = call("check", tmp_path)
+    assert everything(tmp_path) == before
+    assert result.exit_code == 0
+    assert "provisional" in result.stdout
+    assert call("fit", tmp_path).exit_code == 0
+    assert (tmp_path / KEY_FILE).exists()
+    assert "provisional" not in call("check", tmp_path).stdout
+
+
+# ------------------------------------------------------------------------------------------------ exit codes
+def test_usage_faults_end_with_2(tmp_path):
+    folder = small_study(tmp_path / "study")
+    bad = tmp_path / "bad.toml"
+    bad.write_text("[fit]\nskip = 1\n")
+    for arguments in (
+        ("fit", folder, "--model", "nonsense"),
+        ("fit", folder, "--protocol", bad),
+        ("fit", folder, "--protocol", tmp_path / "missing.toml"),
+        ("fit", folder, "--labels", tmp_path / "missing"),
+        ("fit", tmp_path / "missing"),
+        ("check", tmp_path / "missing"),
+        ("fit", folder, "-o", folder),
+        ("fit", folder, "-o", tmp_path),
+        ("fit",),
+        ("nonsense",),
+    ):
+        before = everything(tmp_path)
+        assert call(*arguments).exit_code == 2, arguments
+        assert everything(tmp_path) == before
+
+
+def test_an_output_folder_that_holds_another_dataset_is_refused(tmp_path):
+    folder = small_study(tmp_path / "study")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "dataset_description.json").write_text('{"Name": "raw"}')
+    result = call("fit", folder, "-o", other)
+    assert result.exit_code == 2
+    assert tree(other) == {"dataset_description.json": b'{"Name": "raw"}'}
+
+
+def test_an_output_folder_that_cannot_be_written_ends_with_4(tmp_path):
+    folder = small_study(tmp_path / "study")
+    (tmp_path / "file").write_text("in the way")
+    result = call("fit", folder, "-o", tmp_path / "file" / "out")
+    assert result.exit_code == 4
+    assert "[write-failed]" in result.stderr
+    assert str(tmp_path) not in result.stderr
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission_ends_with_4(tmp_path):
+    folder = small_study(tmp_path / "study")
+    (tmp_path / "locked").mkdir(mode=0o500)
+    assert call("fit", folder, "-o", tmp_path / "locked" / "out").exit_code == 4
+
+
+def test_an_output_folder_in_use_ends_with_4(tmp_path):
+    folder = small_study(tmp_path / "study")
+    with output_lock(tmp_path / "out"):
+        result = call("fit", folder, "-o", tmp_path / "out")
+    assert result.exit_code == 4
+    assert "[output-busy]" in result.stderr
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_an_internal_fault_ends_with_1_and_without_its_text(tmp_path, monkeypatch):
+    folder = small_study(tmp_path)
+
+    def fail(*args, **kwargs):
+        raise ValueError("CANARY")
+
+    monkeypatch.setattr("t2disc.study.find_visits", fail)
+    result = call("fit", folder)
+    assert result.exit_code == 1
+    assert "[internal-error] found ValueError" in result.stderr
+    assert "CANARY" not in result.output
+
+
+# ------------------------------------------------------------------------------------------------ start-up
+HEAVY = ("numpy", "matplotlib", "pydicom", "nibabel", "scipy", "skimage", "SimpleITK")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["fit", "--help"], ["--version"]])
+def test_help_loads_nothing_heavy(arguments):
+    script = (
+        "import sys\nfrom t2disc.cli import main\nsys.argv = ['t2disc', *sys.argv[1:]]\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+    )
+    ended = subprocess.run([sys.executable, "-c", script, *arguments], check=True, capture_output=True, text=True)
+    assert ended.stderr.strip() == "[]"
+
+
+def test_help_tells_the_exit_codes():
+    text = " ".join(call("fit", "--help").stdout.split())
+    for word in ("3 some visits quarantined", "4 environment", "130 interrupted", "143 terminated"):
+        assert word in text
+
+
+def test_python_m_tells_the_version():
+    command = [sys.executable, "-m", "t2disc", "--version"]
+    ended = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert ended.stdout == f"t2disc {__version__}\n"
+
+
+# ------------------------------------------------------------------------------------------------ demo, simulation
+def test_demo_measures_a_study_with_its_labels_and_draws(tmp_path):
+    folder = small_study(tmp_path)
+    result = call("demo", folder)
+    assert result.exit_code == 0
+    assert "L4/L5" in result.stdout
+    assert re.search(r"2 visits measured in \d+\.\d s", result.stdout)
+    assert len(list((folder / "derivatives").rglob("figures/*.png"))) == 2 * 3
+
+
+def test_simulate_writes_the_same_study_twice_and_fit_finds_its_discs(tmp_path):
+    for name in ("one", "two"):
+        arguments = ("--size", "tiny", "--participants", 1, "--vendor", "siemens", "--seed", 3)
+        assert call("simulate", tmp_path / name, *arguments).exit_code == 0
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+    checked = call("check", tmp_path / "one", "--labels", tmp_path / "one" / "labels")
+    assert checked.exit_code == 0
+    assert "2 visits can be measured" in checked.stdout
+    result = call("fit", tmp_path / "one", "--labels", tmp_path / "one" / "labels")
+    assert result.exit_code == 0
+    assert re.search(r"sub-P001 +L4/L5 +index +ses-baseline +ses-month12", result.stdout)
+
+
+def test_demo_without_a_study_simulates_one_first(tmp_path, monkeypatch):
+    from t2disc.cli import jobs
+
+    monkeypatch.setattr(jobs, "SimulateRequest", partial(jobs.SimulateRequest, size="tiny", n_participants=1))
+    result = call("demo", "-o", tmp_path)
+    assert result.exit_code == 0
+    assert "2 visits measured" in result.stdout
+    assert {path.name for path in tmp_path.iterdir()} == {"study", "t2disc"}
+
+
+def test_an_impossible_simulation_is_a_usage_fault(tmp_path):
+    for arguments in (("--size", "huge"), ("--vendor", "nobody"), ("--model", "nonsense"), ("--participants", 0)):
+        assert call("simulate", tmp_path, *arguments).exit_code == 2, arguments
+
+
+# ------------------------------------------------------------------------------------------------ protocol file
+def example() -> str:
+    return re.search(r"```toml\n(.*?)```", (DOCS / "protocol.md").read_text(encoding="utf-8"), re.DOTALL).group(1)
+
+
+def test_the_example_of_the_docs_is_valid_and_shows_every_key(tmp_path):
+    (tmp_path / "p.toml").write_text(example(), encoding="utf-8")
+    protocol = read_protocol(tmp_path / "p.toml")
+    shown = {table: set(keys) for table, keys in protocol.model_dump(exclude_unset=True).items()}
+    tables = {"ingest": IngestSettings, "fit": FitSettings, "study": StudySettings}
+    assert set(tables) == set(Protocol.model_fields)
+    assert shown == {name: set(table.model_fields) for name, table in tables.items()}
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[fit]\nskip = 1", "fit.skip"),
+        ("[fit]\nskip_first = -1", "fit.skip_first"),
+        ("[fit]\nmin_snr = 'five'", "fit.min_snr"),
+        ("[study]\nlayout = 'pile'", "study.layout"),
+        ("[nonsense]\nx = 1", "nonsense"),
+        ("[fit\n", "line 1"),
+    ],
+)
+def test_a_wrong_protocol_file_names_the_key_and_the_problem(tmp_path, text, named):
+    (tmp_path / "p.toml").write_text(text)
+    result = call("check", tmp_path, "--protocol", tmp_path / "p.toml")
+    assert result.exit_code == 2
+    assert "[protocol-invalid]" in result.stderr
+    assert named in result.stderr
+
+
+def test_a_protocol_file_of_another_encoding_is_refused(tmp_path):
+    (tmp_path / "p.toml").write_bytes(b"\xff\xfe\x00")
+    assert call("check", tmp_path, "--protocol", tmp_path / "p.toml").exit_code == 2
+
+
+# ------------------------------------------------------------------------------------------------ privacy
+TEXTS = [
+    "PatientName",
+    "PatientID",
+    "InstitutionName",
+    "InstitutionAddress",
+    "ReferringPhysicianName",
+    "OperatorsName",
+    "StationName",
+    "StudyDescription",
+    "SeriesDescription",
+    "ProtocolName",
+    "PatientComments",
+    "AccessionNumber",
+    "StudyID",
+    "RequestingPhysician",
+    "DeviceSerialNumber",
+    "PatientAddress",
+    "OtherPatientNames",
+    "ImageComments",
+    "PerformedProcedureStepDescription",
+]
+
+
+def canaries(number: int) -> dict[str, object]:
+    nested = Dataset()
+    nested.CodeMeaning = f"CANARY{number}NESTED"
+    texts: dict[str, object] = {name: f"CANARY{number}X{n}" for n, name in enumerate(TEXTS)}
+    return texts | {"ProcedureCodeSequence": [nested], "PatientBirthDate": "19510203"}
+
+
+@pytest.mark.parametrize("layout", ["folders", "heap"])
+def test_no_identifier_reaches_an_output_a_log_or_the_screen(tmp_path, layout):
+    study = tmp_path / "study"
+    folder = study / "P1" / "baseline" / "CANARY^FOLDER" / "scan" if layout == "folders" else study
+    slices = series(4, **canaries(1))
+    for ds in slices:
+        ds.private_block(0x0029, "CANARY PRIVATE", create=True).add_new(1, "LO", "CANARY PRIVATE TEXT")
+    write(folder, slices, name="CANARY{:03d}.dcm".format)
+    if layout == "folders":
+        other = series(4, **canaries(2))[:-1]
+        write(study / "P2" / "baseline" / "CANARY^OTHER", other, name="CANARY{:03d}".format)
+        (study / "P2" / "baseline" / "CANARY.txt").write_text("CANARY")
+        label_map(tmp_path / "labels", "sub-P1_ses-baseline")
+        arguments = ("--labels", tmp_path / "labels")
+    else:
+        arguments = ()
+    out = tmp_path / "out"
+    printed = call("check", study, *arguments).output
+    printed += call("fit", study, "-o", out, "--figures", *arguments).output
+    assert list(out.rglob("*_T2map.nii.gz"))
+    assert not leaks(printed.encode())
+    for path in out.rglob("*"):
+        assert not leaks(str(path.relative_to(out)).encode())
+        assert not path.is_file() or not leaks(content(path))
+
+
+def leaks(text: bytes) -> bool:
+    return b"CANARY" in text or b"19510203" in text or b"1951-02-03" in text
+
+
+def content(path: Path) -> bytes:
+    import gzip
+
+    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()

@@ -1,0 +1,257 @@
+"""What stands in the outputs: seconds in the maps, n/a in the tables, the same bytes on every run."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import math
+from dataclasses import replace
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from t2disc.errors import T2DiscError
+from t2disc.model import Acquisition, Change, DiscLabels, DiscMeasure, EchoStack, Flag, LeftOut, NoiseEstimate, T2Map
+from t2disc.store import (
+    ChangeRow,
+    DiscRow,
+    FitFacts,
+    VisitRecord,
+    VisitRow,
+    dataset_files,
+    label_files,
+    map_files,
+    publish_visit,
+    read_record,
+    read_records,
+    record_file,
+    refuse_foreign_dataset,
+    table_files,
+)
+from t2disc.store.nifti import nifti_bytes
+from t2disc.store.tables import cell
+
+AFFINE = np.array([[0, 0, 4.5, -10], [-0.5, 0, 0, 30], [0, 0.5, 0, -20], [0, 0, 0, 1.0]])
+TE_MS = np.array([10.0, 20.0, 30.0])
+STACK = EchoStack(signal=np.ones((3, 4, 2, 3), np.float32), echo_times_ms=TE_MS, affine=AFFINE)
+
+
+def t2map() -> T2Map:
+    t2_ms = np.full((3, 4, 2), 80.0, np.float32)
+    flag = np.zeros((3, 4, 2), np.uint8)
+    t2_ms[0, 0, 0], flag[0, 0, 0] = np.nan, Flag.LOW_SNR
+    return T2Map(
+        t2_ms=t2_ms,
+        s0=t2_ms * 10,
+        t2_se_ms=t2_ms / 100,
+        flag=flag,
+        affine=AFFINE,
+        echo_times_ms=TE_MS[1:],
+        model="mono",
+        noise=NoiseEstimate(sigma=2.5, method="background", n_voxels=7),
+    )
+
+
+def measure(level: str = "L4/L5", region: str = "NP", **changes: float) -> DiscMeasure:
+    numbers = {
+        "n_voxels": 3,
+        "n_used": 2,
+        "volume_mm3": 3.375,
+        "t2_mean_ms": 80.0,
+        "t2_median_ms": 80.12345,
+        "t2_sd_ms": 1.0,
+        "t2_p10_ms": 79.0,
+        "t2_p90_ms": 81.0,
+        "t2_sem_ms": 0.7,
+        "s0_median": 800.0,
+        "snr_first_echo": math.nan,
+    }
+    left_out = tuple(int(flag is Flag.LOW_SNR) for flag in Flag)
+    return DiscMeasure(level=level, region=region, n_left_out=left_out, **numbers | changes)
+
+
+RECORD = VisitRecord(
+    participant_id="sub-1",
+    session_id="ses-1",
+    status="done",
+    index_level="L4/L5",
+    levels=("L4/L5",),
+    acquisition_date="2024-01-02",
+    acquisition=Acquisition(vendor="GE", repetition_time_ms=1500.0),
+    fit=FitFacts.of(STACK, t2map(), min_snr=5.0),
+    left_out=(LeftOut(what="phase", n_images=8, why="phase is not magnitude", series_number=3),),
+    notes=("a note",),
+    measures=(measure(),),
+)
+
+
+def by_name(files) -> dict[str, bytes]:
+    return {str(file.path): file.content for file in files}
+
+
+def maps() -> dict[str, bytes]:
+    return by_name(map_files("sub-1_ses-1", t2map(), RECORD.fit, RECORD.acquisition))
+
+
+# ------------------------------------------------------------------------------------------------ maps
+def test_t2_is_stored_in_seconds_and_missing_stays_missing(tmp_path):
+    (tmp_path / "t2.nii.gz").write_bytes(maps()["anat/sub-1_ses-1_T2map.nii.gz"])
+    image = nib.load(tmp_path / "t2.nii.gz")
+    values = np.asarray(image.dataobj)
+    assert values.dtype == np.float32
+    assert np.isnan(values[0, 0, 0])
+    assert values[1, 1, 1] == pytest.approx(0.080, rel=1e-6)
+    np.testing.assert_allclose(image.affine, AFFINE, atol=1e-6)
+    assert (image.header["sform_code"], image.header["qform_code"]) == (1, 1)
+    np.testing.assert_allclose(image.header.get_qform(), AFFINE, atol=1e-5)
+    assert image.header.get_xyzt_units()[0] == "mm"
+
+
+def test_another_reader_sees_the_same_map(tmp_path):
+    sitk = pytest.importorskip("SimpleITK")
+    (tmp_path / "t2.nii.gz").write_bytes(maps()["anat/sub-1_ses-1_desc-flag_mask.nii.gz"])
+    image = sitk.ReadImage(str(tmp_path / "t2.nii.gz"))
+    assert image.GetSize() == (3, 4, 2)
+    assert image.GetSpacing() == pytest.approx((0.5, 0.5, 4.5), abs=1e-5)
+    first_ras = AFFINE[:3, 3]
+    assert image.GetOrigin() == pytest.approx(first_ras * [-1, -1, 1], abs=1e-4)
+    assert image.GetPixel(0, 0, 0) == int(Flag.LOW_SNR)
+
+
+def test_sheared_axes_leave_the_qform_out():
+    sheared = AFFINE.copy()
+    sheared[1, 2] = 0.5
+    image = nib.Nifti1Image.from_bytes(gzip.decompress(nifti_bytes(np.zeros((2, 2, 2), np.uint8), sheared)))
+    assert (image.header["sform_code"], image.header["qform_code"]) == (1, 0)
+    np.testing.assert_allclose(image.affine, sheared, atol=1e-6)
+
+
+def test_gzip_headers_hold_no_time_and_no_name():
+    content = maps()["anat/sub-1_ses-1_S0map.nii.gz"]
+    assert content[3] == 0  # no optional field
+    assert content[4:8] == b"\0\0\0\0"  # mtime
+    assert maps() == maps()
+
+
+def test_sidecars_tell_units_method_echo_times_and_noise():
+    sidecar = json.loads(maps()["anat/sub-1_ses-1_T2map.json"])
+    assert sidecar["Units"] == "s"
+    assert sidecar["EchoTime"] == [0.02, 0.03]
+    assert sidecar["SkipFirst"] == 1
+    assert sidecar["RepetitionTimeExcitation"] == 1.5
+    assert sidecar["NoiseSigma"] == 2.5
+    assert sidecar["NoiseMethod"] == "background"
+    assert {"EstimationAlgorithm", "EstimationReference", "Sources"} <= sidecar.keys()
+    levels = json.loads(maps()["anat/sub-1_ses-1_desc-flag_mask.json"])["Levels"]
+    assert {int(value): text.split(":")[0] for value, text in levels.items()} == {int(f): f.name for f in Flag}
+
+
+def test_label_maps_come_with_their_tables_and_only_where_there_are_labels():
+    empty = np.zeros((3, 4, 2), np.uint8)
+    discs = DiscLabels(discs=empty, regions=empty, levels=("L4/L5", "L5/S1"), affine=AFFINE)
+    files = by_name(label_files("sub-1_ses-1", discs))
+    assert files["anat/sub-1_ses-1_desc-discs_dseg.tsv"] == b"index\tname\n1\tL4/L5\n2\tL5/S1\n"
+    assert b"1\tNP\n" in files["anat/sub-1_ses-1_desc-regions_dseg.tsv"]
+    assert label_files("s", DiscLabels(discs=empty, regions=empty, levels=(), affine=AFFINE)) == ()
+
+
+def test_the_dataset_says_who_made_it_and_a_foreign_one_is_refused(tmp_path):
+    description = by_name(dataset_files())["dataset_description.json"]
+    assert json.loads(description)["GeneratedBy"][0]["Name"] == "t2disc"
+    refuse_foreign_dataset(tmp_path)
+    (tmp_path / "dataset_description.json").write_bytes(description)
+    refuse_foreign_dataset(tmp_path)
+    (tmp_path / "dataset_description.json").write_text('{"Name": "raw data"}')
+    with pytest.raises(T2DiscError):
+        refuse_foreign_dataset(tmp_path)
+
+
+# ------------------------------------------------------------------------------------------------ records
+def test_a_record_comes_back_as_it_was_written(tmp_path):
+    quarantined = VisitRecord(participant_id="sub-1", session_id="ses-2", status="quarantined", code="x", reason="y")
+    for record in (RECORD, quarantined):
+        publish_visit(tmp_path / record.participant_id / record.session_id, [record_file(record)])
+    found, second = read_records(tmp_path)
+    assert second == quarantined
+    assert math.isnan(found.measures[0].snr_first_echo)
+    filled = replace(found, measures=(replace(found.measures[0], snr_first_echo=0.0),))
+    assert filled == replace(RECORD, measures=(measure(snr_first_echo=0.0),))
+    assert read_record(tmp_path, "sub-1", "ses-2") == quarantined
+    assert read_record(tmp_path, "sub-1", "ses-3") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"record_version": 2}', b"[]", b"\xff"])
+def test_a_record_that_cannot_be_read_is_refused_by_its_visit(tmp_path, content):
+    publish_visit(tmp_path / "sub-1" / "ses-1", [replace(record_file(RECORD), content=content)])
+    with pytest.raises(T2DiscError) as refusal:
+        read_records(tmp_path)
+    assert refusal.value.where == "sub-1/ses-1"
+
+
+# ------------------------------------------------------------------------------------------------ tables
+def tables() -> dict[str, bytes]:
+    change = Change(
+        level="L4/L5",
+        region="NP",
+        baseline_t2_median_ms=80.0,
+        followup_t2_median_ms=math.nan,
+        change_ms=math.nan,
+        change_pct=math.nan,
+    )
+    changes = [
+        ChangeRow(
+            participant_id="sub-1",
+            role="index",
+            baseline_session_id="ses-1",
+            followup_session_id="ses-2",
+            change=change,
+        )
+    ]
+    visits = [VisitRow(record=replace(RECORD, reason="tab\there\nand line"), number=None, ordered_by="unknown")]
+    return by_name(table_files([DiscRow(record=RECORD, measure=measure())], changes, visits))
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(tables()[name].decode().splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def test_the_disc_table_has_fixed_columns_roles_and_reasons():
+    (row,) = rows("discs.tsv")
+    head = ["participant_id", "session_id", "level", "region", "role", "n_voxels", "n_used"]
+    assert list(row)[:7] == head
+    assert [name for name in row if name.startswith("n_")][2:] == [f"n_{f.name.lower()}" for f in Flag if f]
+    assert (row["role"], row["n_low_snr"], row["n_at_bound"]) == ("index", "1", "0")
+    assert row["t2_median_ms"] == "80.123"
+    assert row["snr_first_echo"] == "n/a"
+
+
+def test_a_change_that_is_missing_is_not_zero():
+    (row,) = rows("changes.tsv")
+    assert row["baseline_t2_median_ms"] == "80.000"
+    assert row["change_ms"] == row["change_pct"] == row["followup_t2_median_ms"] == "n/a"
+
+
+def test_texts_cannot_break_the_table():
+    (row,) = rows("visits.tsv")
+    assert row["reason"] == "tab here and line"
+    assert row["visit_number"] == "n/a"
+    assert (row["n_echoes"], row["n_discs"], row["n_left_out"]) == ("2", "1", "8")
+
+
+@pytest.mark.parametrize("name", ["discs", "changes", "visits"])
+def test_every_column_is_in_the_data_dictionary_and_units_are_in_names(name):
+    dictionary = json.loads(tables()[f"{name}.json"])
+    assert list(rows(f"{name}.tsv")[0]) == list(dictionary)
+    for column, text in dictionary.items():
+        assert text["Description"]
+        assert text.get("Units") == "ms" if column.endswith("_ms") else text.get("Units") != "ms"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "n/a"), ("", "n/a"), (math.nan, "n/a"), (-0.0001, "0.000"), (1e6, "1000000.000"), (2, "2"), (0.0, "0.000")],
+)
+def test_cells_are_written_one_way(value, text):
+    assert cell(value, 3) == text

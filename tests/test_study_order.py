@@ -1,0 +1,86 @@
+"""Which visit came first: by date, by the protocol file, by name; never by a guess."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import pytest
+
+from t2disc.errors import VisitOrderUnknown
+from t2disc.study import order_visits
+from t2disc.study.dates import real_date
+
+
+def order(visits: dict[str, str | None], *listed: str) -> tuple[tuple[str, ...], str]:
+    found = order_visits(visits, listed)
+    return found.session_ids, found.ordered_by
+
+
+@pytest.mark.parametrize("sessions", list(permutations(["ses-baseline", "ses-month3", "ses-month12"])))
+def test_names_order_visits_whatever_order_they_are_found_in(sessions):
+    expected = ("ses-baseline", "ses-month3", "ses-month12")
+    assert order(dict.fromkeys(sessions)) == (expected, "name")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("bl", "M06"), ("M0", "M12"), ("baseline", "12months"), ("pre", "m3"), ("M2", "M10"), ("01", "02"), ("V2", "V10")],
+)
+def test_the_spellings_of_visits_are_understood(first, second):
+    assert order({f"ses-{second}": None, f"ses-{first}": None})[0] == (f"ses-{first}", f"ses-{second}")
+
+
+def test_dates_win_over_names_and_the_contradiction_is_told():
+    found = order_visits({"ses-baseline": "2024-05-01", "ses-month12": "2023-05-01"})
+    assert found.session_ids == ("ses-month12", "ses-baseline")
+    assert found.ordered_by == "date"
+    assert found.is_contradicted
+
+
+def test_dates_that_agree_with_names_are_no_contradiction():
+    assert not order_visits({"ses-baseline": "2023-05-01", "ses-month12": "2024-05-01"}).is_contradicted
+
+
+def test_one_missing_date_makes_names_decide():
+    assert order({"ses-M12": "2020-01-01", "ses-M0": None}) == (("ses-M0", "ses-M12"), "name")
+
+
+def test_equal_dates_tell_no_order():
+    day = "2024-01-01"
+    assert order({"ses-evening": day, "ses-morning": day}, "morning", "evening") == (
+        ("ses-morning", "ses-evening"),
+        "protocol",
+    )
+
+
+def test_the_protocol_wins_over_names():
+    assert order({"ses-M0": None, "ses-M3": None}, "ses-M3", "M0") == (("ses-M3", "ses-M0"), "protocol")
+
+
+def test_a_protocol_that_does_not_name_every_visit_does_not_decide():
+    assert order({"ses-M0": None, "ses-M3": None}, "M3") == (("ses-M0", "ses-M3"), "name")
+
+
+def test_two_names_for_the_same_month_tell_no_order():
+    with pytest.raises(VisitOrderUnknown):
+        order_visits({"ses-baseline": None, "ses-M0": None})
+
+
+def test_names_that_mean_nothing_are_refused():
+    with pytest.raises(VisitOrderUnknown) as refusal:
+        order_visits({"ses-red": None, "ses-blue": None})
+    assert refusal.value.code == "visit-order-unknown"
+
+
+def test_a_single_visit_needs_no_order():
+    assert order({"ses-red": None}) == (("ses-red",), "single")
+
+
+@pytest.mark.parametrize("text", [None, "", "1899-12-31", "1900-01-01", "0001-01-01", "2024-13-01", "20x4"])
+def test_placeholders_are_no_dates(text):
+    assert real_date(text) is None
+
+
+@pytest.mark.parametrize("text", ["2024-02-29", "1925-06-01", "1900-01-02"])
+def test_real_and_shifted_dates_are_kept(text):
+    assert real_date(text) == text
