@@ -6,6 +6,9 @@ python scripts/bench.py [SECTION ...] [--voxels N]
 ``fit``: mono-exponential fits on the shared synthetic set (8 and 16 echoes), one method per process. The data, the
 other methods and the clock are those of ``bench/bench_peers.py`` in the shared folder ($T2DISC_SHARED, else
 ``../shared`` beside the checkout).
+
+``ingest``: 15 slices x 16 echoes x 384 x 384 in 240 uncompressed files (warm) into one array, by a plain pydicom loop and
+by t2disc, each in its own process, in turn.
 """
 
 from __future__ import annotations
@@ -14,15 +17,18 @@ import argparse
 import importlib.util
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
+import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+STARTED = time.perf_counter()
 for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_threads, "1")  # one process is one thread, before numpy is loaded
 
@@ -41,6 +47,10 @@ def main() -> int:
         method, n_echoes, values_file = arguments.one
         print(json.dumps(run_method(method, int(n_echoes), arguments.voxels, Path(values_file))))
         return 0
+    if arguments.read:
+        reader, folder = arguments.read
+        print(json.dumps(run_reader(reader, Path(folder))))
+        return 0
     for name in arguments.sections or SECTIONS:
         print(f"\n## {name}\n")
         SECTIONS[name](arguments)
@@ -54,6 +64,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--voxels", type=int, default=20_000, help="voxels to fit")
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)  # a method in its own process
+    parser.add_argument("--read", nargs=2, help=argparse.SUPPRESS)  # a reader in its own process
     return parser.parse_args()
 
 
@@ -148,7 +159,87 @@ def _print_fit_table(n_echoes: int, rows: list[dict[str, Any]]) -> None:
     print()
 
 
-SECTIONS: dict[str, Callable[[argparse.Namespace], None]] = {"fit": bench_fit}
+# ------------------------------------------------------------------------------------------------ ingest
+N_SLICES, N_ECHOES, MATRIX = 15, 16, 384
+READS = 5  # of each reader, in turn; the medians are printed
+
+
+def bench_ingest(arguments: argparse.Namespace) -> None:  # noqa: ARG001 - the sections' signature
+    """Print wall time and peak memory of reading one visit, and the ratio to a plain pydicom loop."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_series(Path(folder))
+        rows: dict[str, list[dict[str, float]]] = {reader: [] for reader in READERS}
+        for _ in range(1 + READS):  # the first round warms the disk cache
+            for reader in READERS:
+                command = [sys.executable, __file__, "--read", reader, folder]
+                rows[reader].append(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
+    print(f"{N_SLICES} slices x {N_ECHOES} echoes x {MATRIX} x {MATRIX}, medians of {READS} runs\n")
+    print("| reader | wall s, imports included | wall s | peak MiB of the process | wall / pydicom loop | sum |")
+    print("|---|---|---|---|---|---|")
+    ratios = [b["wall_s"] / a["wall_s"] for a, b in zip(rows["pydicom"][1:], rows["t2disc"][1:], strict=True)]
+    for reader, runs in rows.items():
+        whole, wall, peak = (np.median([run[key] for run in runs[1:]]) for key in ("whole_s", "wall_s", "peak_mib"))
+        ratio = f"{np.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})" if reader == "t2disc" else "1"
+        print(f"| {reader} | {whole:.2f} | {wall:.2f} | {peak:.0f} | {ratio} | {runs[0]['sum']:.0f} |")
+
+
+def write_series(folder: Path) -> None:
+    """Write the series as classic MR images with values that tell slices and echoes apart."""
+    from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+
+    plane = np.random.default_rng(1).integers(0, 4000, (MATRIX, MATRIX))
+    for n, (echo, z) in enumerate((e, z) for e in range(N_ECHOES) for z in range(N_SLICES)):
+        meta = FileMetaDataset()
+        meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = ExplicitVRLittleEndian, MRImageStorage
+        meta.MediaStorageSOPInstanceUID = generate_uid()
+        ds = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+        ds.SOPClassUID, ds.SOPInstanceUID, ds.SeriesInstanceUID = MRImageStorage, generate_uid(), "1.2.3"
+        ds.ImageType, ds.Modality, ds.Manufacturer = ["ORIGINAL", "PRIMARY", "M", "ND"], "MR", "SIEMENS"
+        ds.ScanningSequence, ds.EchoTime, ds.EchoNumbers, ds.InstanceNumber = "SE", 10 * (echo + 1), echo + 1, z + 1
+        ds.ImageOrientationPatient, ds.PixelSpacing = [0, 1, 0, 0, 0, -1], [0.7, 0.7]
+        ds.ImagePositionPatient, ds.SliceThickness = [-4.0 * z, -130.0, 130.0], 4
+        ds.Rows, ds.Columns, ds.SamplesPerPixel, ds.PhotometricInterpretation = MATRIX, MATRIX, 1, "MONOCHROME2"
+        ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 16, 15, 0
+        ds.PixelData = (plane + 10 * z + echo).astype("<u2").tobytes()
+        ds.save_as(folder / f"{n:04d}", enforce_file_format=True)
+
+
+def run_reader(reader: str, folder: Path) -> dict[str, float]:
+    """Read the series once; ``wall_s`` leaves the imports out, ``whole_s`` holds them."""
+    READERS[reader](None)
+    imported = time.perf_counter()
+    total = READERS[reader](folder)
+    return {
+        "wall_s": time.perf_counter() - imported,
+        "whole_s": time.perf_counter() - STARTED,
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "sum": total,
+    }
+
+
+def read_by_pydicom(folder: Path | None) -> float:
+    """Read as a careful user's loop does: every file once, each plane into its place; no check of anything."""
+    import pydicom
+
+    if folder is None:
+        return 0.0
+    signal = np.empty((MATRIX, MATRIX, N_SLICES, N_ECHOES), np.float32)
+    for path in sorted(folder.iterdir()):
+        ds = pydicom.dcmread(path)
+        signal[:, :, int(ds.InstanceNumber) - 1, round(float(ds.EchoTime) / 10) - 1] = ds.pixel_array.T
+    return float(signal.sum(dtype=np.float64))
+
+
+def read_by_t2disc(folder: Path | None) -> float:
+    """Read with every check that :func:`t2disc.load_stack` makes."""
+    from t2disc.ingest import load_stack
+
+    return 0.0 if folder is None else float(load_stack(folder).signal.sum(dtype=np.float64))
+
+
+READERS: dict[str, Callable[[Path | None], float]] = {"pydicom": read_by_pydicom, "t2disc": read_by_t2disc}
+SECTIONS: dict[str, Callable[[argparse.Namespace], None]] = {"fit": bench_fit, "ingest": bench_ingest}
 
 if __name__ == "__main__":
     sys.exit(main())
