@@ -7,8 +7,8 @@ python scripts/bench.py [SECTION ...] [--voxels N]
 other methods and the clock are those of ``bench/bench_peers.py`` in the shared folder ($T2DISC_SHARED, else
 ``../shared`` beside the checkout).
 
-``ingest``: 15 slices x 16 echoes x 384 x 384 in 240 uncompressed files (warm) into one array, by a plain pydicom loop and
-by t2disc, each in its own process, in turn.
+``ingest``: 15 slices x 16 echoes x 384 x 384 in 240 uncompressed files (warm) into one array, by a plain pydicom loop
+and by t2disc, each in its own process, in turn.
 """
 
 from __future__ import annotations
@@ -224,10 +224,10 @@ def read_by_pydicom(folder: Path | None) -> float:
 
     if folder is None:
         return 0.0
-    signal = np.empty((MATRIX, MATRIX, N_SLICES, N_ECHOES), np.float32)
+    signal = np.empty((N_ECHOES, N_SLICES, MATRIX, MATRIX), np.float32)
     for path in sorted(folder.iterdir()):
         ds = pydicom.dcmread(path)
-        signal[:, :, int(ds.InstanceNumber) - 1, round(float(ds.EchoTime) / 10) - 1] = ds.pixel_array.T
+        signal[round(float(ds.EchoTime) / 10) - 1, int(ds.InstanceNumber) - 1] = ds.pixel_array
     return float(signal.sum(dtype=np.float64))
 
 

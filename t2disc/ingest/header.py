@@ -33,7 +33,7 @@ _KEYWORDS = (
     "BitsAllocated", "PixelRepresentation", "RescaleIntercept", "RescaleSlope", "LossyImageCompression",
     "SpecificCharacterSet", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
-_BLOCKS = range(0x10, 0x18)
+_BLOCKS = range(0x10, 0x14)
 _PRIVATE = [tag + b for b in _BLOCKS for tag in (0x20050000, 0x00430000)] + [
     tag + (b << 8) for b in _BLOCKS for tag in (0x2005000E, 0x0043002F)
 ]

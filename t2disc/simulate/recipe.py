@@ -74,7 +74,7 @@ class AcquisitionRecipe:
     snr: float = 60.0  # first echo, mean of the nuclei; infinite for no noise
     model: str = "mono"
     refocusing_deg: float = 180.0
-    b1_mean: float = 0.95  # of the nominal flip angle; only the EPG model feels B1
+    b1_mean: float = 0.92  # of the nominal flip angle; only the EPG model feels B1
     b1_spread: float = 0.12  # centre to edge
     field_strength_t: float = 3.0
     phase_echoes: int = 2  # echoes whose phase is exported too

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
@@ -14,31 +13,34 @@ from t2disc.simulate.epg import cpmg_echoes
 from t2disc.simulate.recipe import AcquisitionRecipe
 from t2disc.simulate.tissues import TissueTable
 
-B1_LIMITS = (0.5, 1.25)  # of nominal; the range the EPG table covers
-_B1_DEGREE = 12
+B1_LIMITS = (0.5, 1.25)  # of nominal
+B1_STEP = 0.004  # B1 maps are whole steps, so that the table below is exact; 0.7 degrees of a refocusing pulse
 _COIL_MM = -110.0  # the array lies behind the back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Decay:
-    """Echo amplitudes of pure tissues as a Chebyshev series over B1: ``(terms, K, E)``; one term without B1."""
+    """Echo amplitudes ``(N, K, E)`` of pure tissues at N steps of B1; N is 1 where the model does not feel B1."""
 
-    series: NDArray[np.float32]
+    curves: NDArray[np.float32]
 
-    def signal(self, fractions: NDArray[np.float32], b1: NDArray[np.float32]) -> NDArray[np.float32]:
+    def signal(self, shares: NDArray[np.float32], b1: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the signal ``(V, E)`` of voxels with tissue shares ``(V, K)`` at B1 ``(V,)``."""
-        total = fractions @ self.series[0]
-        place = _b1_place(b1)[:, None]
-        before, now = np.ones_like(place), place
-        for term in self.series[1:]:
-            total += now * (fractions @ term)
-            before, now = now, 2 * place * now - before
-        return np.asarray(total)
+        if len(self.curves) == 1:
+            return np.asarray(shares @ self.curves[0])
+        step = np.rint((b1 - B1_LIMITS[0]) / B1_STEP).astype(np.intp)
+        out = np.empty((len(shares), self.curves.shape[2]), np.float32)
+        order = np.argsort(step, kind="stable")
+        steps, first = np.unique(step[order], return_index=True)
+        for number, voxels in zip(steps, np.split(order, first[1:]), strict=True):
+            out[voxels] = shares[voxels] @ self.curves[number]
+        return out
 
 
-def _b1_place(b1: NDArray[np.float32]) -> NDArray[np.float32]:
-    low, high = B1_LIMITS
-    return np.asarray((2 * b1 - np.float32(low + high)) / np.float32(high - low))
+def b1_steps() -> NDArray[np.float64]:
+    """Return every value a B1 map may take."""
+    n_steps = round((B1_LIMITS[1] - B1_LIMITS[0]) / B1_STEP)
+    return np.asarray(B1_LIMITS[0] + B1_STEP * np.arange(n_steps + 1))
 
 
 def decay_table(tissues: TissueTable, acquisition: AcquisitionRecipe) -> Decay:
@@ -51,25 +53,24 @@ def decay_table(tissues: TissueTable, acquisition: AcquisitionRecipe) -> Decay:
     amplitude = tissues.proton_density * (1 - np.exp(-acquisition.repetition_time_ms / tissues.t1_ms))
     if acquisition.model == "mono":
         curves = amplitude[:, None] * np.exp(-echo_times_ms / tissues.t2_ms[:, None])
-        return Decay(series=curves[None].astype(np.float32))
+        return Decay(curves=curves[None].astype(np.float32))
     spacing_ms = float(echo_times_ms[0])
     if not np.allclose(echo_times_ms, spacing_ms * np.arange(1, echo_times_ms.size + 1)):
         raise ArgumentInvalid("unequal echo times for the EPG model", expected="echo times n x the first")
-    nodes = chebyshev.chebpts1(_B1_DEGREE + 1)
-    b1 = np.mean(B1_LIMITS) + nodes * (B1_LIMITS[1] - B1_LIMITS[0]) / 2
+    b1 = b1_steps()
     angle = b1[:, None] * acquisition.refocusing_deg
     echoes = cpmg_echoes(echo_times_ms.size, spacing_ms, tissues.t1_ms[None], tissues.t2_ms[None], angle)
-    curves = amplitude[None, :, None] * np.sin(b1 * np.pi / 2)[:, None, None] * echoes
-    series = chebyshev.chebfit(nodes, curves.reshape(nodes.size, -1), _B1_DEGREE)
-    return Decay(series=series.reshape(curves.shape).astype(np.float32))
+    excited = np.sin(b1 * np.pi / 2)
+    return Decay(curves=(amplitude[:, None] * excited[:, None, None] * echoes).astype(np.float32))
 
 
 def b1_map(points_mm: NDArray[np.float64], acquisition: AcquisitionRecipe) -> NDArray[np.float32]:
     """Return B1 relative to nominal at body points ``(..., 3)``: highest in the middle, falling outwards."""
     _, anterior, up = np.moveaxis(points_mm, -1, 0)
     away = (up / 130.0) ** 2 + ((anterior + 10.0) / 120.0) ** 2
-    b1 = acquisition.b1_mean + acquisition.b1_spread * (0.5 - away) - 0.03 * np.sin(anterior / 40.0)
-    return np.asarray(np.clip(b1, *B1_LIMITS), np.float32)
+    b1 = acquisition.b1_mean + acquisition.b1_spread * (0.25 - away) - 0.03 * np.sin(anterior / 40.0)
+    steps = np.rint((np.clip(b1, *B1_LIMITS) - B1_LIMITS[0]) / B1_STEP)
+    return np.asarray(B1_LIMITS[0] + B1_STEP * steps, np.float32)
 
 
 def coil_sensitivity(points_mm: NDArray[np.float64]) -> NDArray[np.float32]:

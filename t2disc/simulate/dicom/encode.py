@@ -91,5 +91,5 @@ def _encode_jpeg2000(frame: NDArray[np.uint16], bits_stored: int) -> bytes:
 def _encode_jpegls(frame: NDArray[np.uint16], bits_stored: int) -> bytes:
     import jpeg_ls  # type: ignore[import-untyped]
 
-    del bits_stored  # the encoder takes it from the values; any precision that holds them is lossless
-    return bytes(jpeg_ls.encode_array(np.ascontiguousarray(frame)))
+    rows, columns = frame.shape
+    return bytes(jpeg_ls.encode_buffer(frame.tobytes(), rows, columns, 1, bits_stored))
