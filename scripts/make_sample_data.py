@@ -16,7 +16,7 @@ from t2disc.simulate import SimulatedFile, StudyRecipe, default_study, simulate_
 
 HOME = Path(__file__).resolve().parents[1] / "sample_data"
 SEED = 20240305
-SNR = 80.0  # less noise, fewer bytes
+SNR = 90.0  # less noise, fewer bytes
 COMPRESSION = {"siemens": "jpegls", "philips_enhanced": "jpeg2000"}
 LIMIT_BYTES = 4_000_000
 

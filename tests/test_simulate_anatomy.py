@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.ndimage import binary_erosion
 
 from t2disc.errors import ArgumentInvalid, LabelsLevelUnknown
 from t2disc.model import LEVELS
@@ -155,8 +156,9 @@ def test_the_spine_is_lordotic_and_the_sacrum_slopes_forwards() -> None:
 
 def test_background_outside_the_body_is_noise_alone() -> None:
     noisy = scan_of(acquisition=replace(FINE, columns=180, snr=40.0))
-    assert np.isnan(noisy.truth.t2_ms[:, :90, -20:]).all()  # clear of the skin by more than two voxels
-    behind = noisy.magnitude[:, :, :90, -16:]
+    air = binary_erosion(np.isnan(noisy.truth.t2_ms), np.ones((1, 5, 5)))  # clear of the skin by two voxels
+    behind = noisy.magnitude[:, air & (np.arange(180) > 140)]
+    assert behind.size > 5000
     assert behind.mean() == pytest.approx(noisy.sigma * np.sqrt(np.pi / 2), rel=0.02)
     assert behind.std() == pytest.approx(noisy.sigma * np.sqrt(2 - np.pi / 2), rel=0.02)
 
@@ -221,7 +223,7 @@ def test_default_study_changes_the_index_disc_by_the_stated_factor() -> None:
     for person in default_study(3, size="tiny").participants:
         before, after = ({disc.level: disc for disc in visit.discs} for visit in person.visits)
         ratio = {level: after[level].t2_np_ms / before[level].t2_np_ms for level in before}
-        assert ratio.pop(person.index_level) == pytest.approx(1.15)
+        assert ratio.pop(person.index_level) == pytest.approx(1.15, rel=2e-3)
         assert set(ratio.values()) == {1.0}
         assert person.visits[0].pose != person.visits[1].pose
 

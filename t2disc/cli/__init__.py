@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 
-def main() -> None:
-    """Run the command line."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line: ``arguments``, by default those of the process."""
     from t2disc.cli.app import app
 
-    app(prog_name="t2disc")
+    app(arguments, prog_name="t2disc")

@@ -21,7 +21,7 @@ from t2disc.qc.views import SagittalView, crop_box, outline, sagittal_view
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-T2_RANGE_MS = (0.0, 150.0)
+T2_RANGE_MS = (0.0, 200.0)
 """One colour scale for every visit and participant, so that pictures can be compared by eye."""
 
 _MOST_PANELS = 6

@@ -147,7 +147,8 @@ def _participant(
     index_level = ("L4/L5", "L5/S1")[(number - 1) % 2]
     baseline = _draw_discs(index_level, rng)
     followup = tuple(
-        replace(disc, t2_np_ms=disc.t2_np_ms * INDEX_CHANGE) if disc.level == index_level else disc for disc in baseline
+        replace(disc, t2_np_ms=round(disc.t2_np_ms * INDEX_CHANGE, 1)) if disc.level == index_level else disc
+        for disc in baseline
     )
     body = BodyRecipe(
         seed=int(rng.integers(2**31)),

@@ -1,0 +1,70 @@
+"""The commands and the Python of README and quickstart run as they stand."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "docs" / "quickstart.md"]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Return the fenced blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def commands(page: Path) -> list[str]:
+    lines = [line.split("#")[0].strip() for block in blocks(page, "bash") for line in block.splitlines()]
+    return [line for line in lines if line.startswith("t2disc ")]
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch):
+    """A folder with the sample data, in which the docs' commands run."""
+    shutil.copytree(ROOT / "sample_data", tmp_path / "sample_data")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_commands_run(clone, page):
+    found = commands(page)
+    assert len(found) >= 2
+    for command in found:
+        arguments = [sys.executable, "-m", *command.split()]
+        done = subprocess.run(arguments, cwd=clone, capture_output=True, text=True, env=os.environ, timeout=300)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+
+
+def test_the_python_of_the_readme_runs(clone, capsys):
+    code = "\n".join(blocks(ROOT / "README.md", "python"))
+    exec(compile(code, "README.md", "exec"), {})
+    assert "L4/L5 NP" in capsys.readouterr().out
+    assert (clone / "overlay.png").stat().st_size > 10_000
+    assert (clone / "decay.png").stat().st_size > 10_000
+
+
+def test_the_python_of_the_dicom_page_runs(clone, capsys):
+    exec(compile("\n".join(blocks(ROOT / "docs" / "dicom.md", "python")), "dicom.md", "exec"), {})
+    assert "EchoStack(" in capsys.readouterr().out
+
+
+def test_every_link_between_pages_leads_somewhere():
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_two_make_targets_of_the_readme_exist():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert [line.split()[1] for line in blocks(ROOT / "README.md", "bash")[0].splitlines()] == ["demo", "test"]
+    assert "\ndemo:" in makefile
+    assert "\ntest:" in makefile
