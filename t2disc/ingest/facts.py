@@ -14,6 +14,13 @@ from t2disc.ingest.frames import Frame
 from t2disc.ingest.frametype import vendor
 from t2disc.model import Acquisition
 
+FACTS = (
+    "Manufacturer", "ManufacturerModelName", "MagneticFieldStrength", "SoftwareVersions", "ReceiveCoilName",
+    "RepetitionTime", "FlipAngle", "AcquisitionDate", "AcquisitionDateTime", "AcquisitionTime", "SeriesDate",
+    "ContentDate", "StudyDate",
+)  # fmt: skip
+"""Keywords of the elements that :func:`acquisition_of` reads, at the top or in a functional group."""
+
 _PLAIN = re.compile(r"[^A-Za-z0-9 ._+*/()-]+")
 _MAX_TEXT = 64
 

@@ -13,9 +13,10 @@ from pydicom.dataset import Dataset
 from t2disc.errors import DeflateBomb, DicomUnreadable, NoImages
 from t2disc.ingest import elements as el
 from t2disc.ingest.dicomfile import DicomHeader, quiet, read_header
+from t2disc.ingest.facts import FACTS, acquisition_of
 from t2disc.ingest.frames import Echo, Frame, PixelSource, Plane, Rescale, Series
 from t2disc.ingest.frametype import component, sequence
-from t2disc.model import Identity
+from t2disc.model import Acquisition, Identity
 
 _MR_CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.4"})
 _ENHANCED_CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4"})
@@ -33,12 +34,19 @@ _KEYWORDS = (
     "BitsAllocated", "PixelRepresentation", "RescaleIntercept", "RescaleSlope", "LossyImageCompression",
     "SpecificCharacterSet", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
+
+
+def _tags(*keywords: str) -> tuple[int, ...]:
+    return tuple(tag for keyword in keywords if (tag := tag_for_keyword(keyword)) is not None)
+
+
 _BLOCKS = range(0x10, 0x14)
 _PRIVATE = [tag + b for b in _BLOCKS for tag in (0x20050000, 0x00430000)] + [
     tag + (b << 8) for b in _BLOCKS for tag in (0x2005000E, 0x0043002F)
 ]
-_WANTED = tuple(sorted([tag for k in _KEYWORDS if (tag := tag_for_keyword(k)) is not None] + _PRIVATE))
-_WHO = tuple(sorted(t for k in ("SOPClassUID", "PatientID", "StudyDate") if (t := tag_for_keyword(k)) is not None))
+_WANTED = (*_tags(*_KEYWORDS), *_PRIVATE)
+_WHO = _tags("SOPClassUID", "PatientID", "StudyDate")
+_FACTS = _tags(*FACTS, "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +88,8 @@ def read_identity(path: Path) -> Identity | None:
     return Identity(patient_id=el.text(dataset, "PatientID"), study_date=el.date(dataset, "StudyDate"))
 
 
-def read_facts(path: Path) -> Dataset:
-    """Return the whole header of one file, for the allow-listed facts of the acquisition.
+def read_facts(path: Path, frame: Frame, step_mm: float) -> Acquisition:
+    """Return the allow-listed facts of the acquisition from the header of one of its files.
 
     Raises
     ------
@@ -91,12 +99,13 @@ def read_facts(path: Path) -> Dataset:
         ``no-images``: the file is no DICOM any more.
     """
     try:
-        header = read_header(path, ())
+        with quiet():
+            header = read_header(path, _FACTS)
+            if header is not None:
+                return acquisition_of(header.dataset, frame, step_mm)
     except Exception as error:  # as in read_frames
         raise DicomUnreadable("a header that can no longer be read") from error
-    if header is None:
-        raise NoImages("a file that is no DICOM any more")
-    return header.dataset
+    raise NoImages("a file that is no DICOM any more")
 
 
 def _frames(path: Path, header: DicomHeader) -> list[Frame] | NotUsed:

@@ -13,7 +13,6 @@ import numpy as np
 from t2disc.errors import DicomUnreadable, NoImages
 from t2disc.ingest import bids
 from t2disc.ingest.duplicates import drop_copies
-from t2disc.ingest.facts import acquisition_of
 from t2disc.ingest.frames import Frame
 from t2disc.ingest.grid import Layout, lay_out
 from t2disc.ingest.header import NotUsed, read_facts, read_frames
@@ -123,7 +122,7 @@ def _plan(files: Sequence[Path], settings: IngestSettings | None, *, require_spi
     _nothing_damaged(not_used, group.series_uid)
     layout = lay_out(group)
     ordered = [frame for echo in layout.frames for frame in echo]
-    acquisition = acquisition_of(read_facts(ordered[0].source.path), ordered[0], layout.step_mm)
+    acquisition = read_facts(ordered[0].source.path, ordered[0], layout.step_mm)
     scales = common_scale([frame.rescale for frame in ordered], acquisition.vendor)
     return _Plan(layout, scales, acquisition, (*left_out, *copies, *_other_files(not_used)))
 
