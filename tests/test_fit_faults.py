@@ -122,7 +122,7 @@ def test_intervals_need_a_degree_of_freedom_and_a_level():
 def test_a_model_plugs_in_by_name_and_its_flagged_numbers_become_nan(monkeypatch):
     monkeypatch.setattr("t2disc.fit.models._MODELS", {})
 
-    @register_model("fixed")
+    @register_model("fixed", algorithm="none", reference="none")
     def fixed(train, sigma, width):
         def solve(signal):
             ones = np.full(signal.shape[1], train.echo_times_ms[0] * sigma)
@@ -135,4 +135,4 @@ def test_a_model_plugs_in_by_name_and_its_flagged_numbers_become_nan(monkeypatch
     assert fit.flag.tolist() == [Flag.AT_BOUND, Flag.OK]
     np.testing.assert_array_equal(fit.t2_ms, [np.nan, 20.0])
     with pytest.raises(ArgumentInvalid):
-        register_model("fixed")(lambda train, sigma, width: None)
+        register_model("fixed", algorithm="none", reference="none")(lambda train, sigma, width: None)

@@ -13,7 +13,11 @@ from t2disc.fit.train import EchoTrain
 from t2disc.model import Flag
 
 
-@register_model("loglinear")
+@register_model(
+    "loglinear",
+    algorithm="Linear least squares of ln S(TE) = ln S0 - TE / T2 in every voxel",
+    reference="Milford D, et al. PLoS ONE 2015;10:e0145255. doi:10.1371/journal.pone.0145255",
+)
 def loglinear(train: EchoTrain, sigma: float | None, width: int) -> Solver:  # noqa: ARG001 - the line needs neither
     """Ordinary least squares of ln S = ln S0 - TE / T2, every echo with the same weight.
 

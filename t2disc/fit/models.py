@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
@@ -33,11 +34,24 @@ A model refuses trains it cannot fit with ArgumentInvalid. Its solver is called 
 and must give a voxel the same bits whatever else is in the block.
 """
 
-_MODELS: dict[str, ModelFactory] = {}
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A model as it is registered: how to make its solver, and what sidecars say of it."""
+
+    name: str
+    algorithm: str  # what it does, one sentence
+    reference: str  # author, year, journal
+    solver: ModelFactory
 
 
-def register_model(name: str) -> Callable[[ModelFactory], ModelFactory]:
+_MODELS: dict[str, Model] = {}
+
+
+def register_model(name: str, *, algorithm: str, reference: str) -> Callable[[ModelFactory], ModelFactory]:
     """Make a model known by its name (used as a decorator of its factory).
+
+    ``algorithm`` and ``reference``, a sentence and a citation, go into the sidecars of its maps.
 
     Raises
     ------
@@ -46,7 +60,8 @@ def register_model(name: str) -> Callable[[ModelFactory], ModelFactory]:
     """
 
     def add(factory: ModelFactory) -> ModelFactory:
-        if _MODELS.setdefault(name, factory) is not factory:
+        model = Model(name=name, algorithm=algorithm, reference=reference, solver=factory)
+        if _MODELS.setdefault(name, model).solver is not factory:
             raise ArgumentInvalid(f"model name {name!r} twice", expected="one model per name")
         return factory
 
@@ -58,7 +73,7 @@ def model_names() -> tuple[str, ...]:
     return tuple(sorted(_MODELS))
 
 
-def find_model(name: str) -> ModelFactory:
+def find_model(name: str) -> Model:
     """Return the model of that name.
 
     Raises

@@ -35,7 +35,11 @@ class Settled(NamedTuple):
     fit: Row  # sum of squares of the fitted curve
 
 
-@register_model("mono")
+@register_model(
+    "mono",
+    algorithm="Non-linear least squares of S(TE) = S0 exp(-TE / T2) in every voxel",
+    reference="Golub GH, Pereyra V. SIAM J Numer Anal 1973;10:413-432. doi:10.1137/0710036",
+)
 def mono(train: EchoTrain, sigma: float | None, width: int) -> Solver:  # noqa: ARG001 - least squares needs no sigma
     """Least squares of S0 exp(-TE / T2) with S0 > 0."""
     return MonoSolver(train, width)

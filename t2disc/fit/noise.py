@@ -158,7 +158,7 @@ def _residual(train: EchoTrain, sample: NDArray[np.float32]) -> NDArray[np.float
         return np.empty(0)
     signal = sample.astype(np.float64)
     with np.errstate(all="ignore"):
-        found = find_model("mono")(train, None, signal.shape[1])(signal)
+        found = find_model("mono").solver(train, None, signal.shape[1])(signal)
     ok = found.flag == Flag.OK
     fitted = mono_signal(train.echo_times_ms, found.t2_ms[ok], found.s0[ok])
     residual: NDArray[np.float64] = np.square(signal[:, ok].T - fitted).sum(axis=1)

@@ -79,7 +79,7 @@ def fit_voxels(
     train = echo_train(echo_times_ms, n_signals=values.shape[1], skip_first=skip_first)
     threshold = _threshold(sigma, min_snr)
     width = min(BLOCK, max(values.shape[0], 1))
-    solver = find_model(model)(train, sigma, width)
+    solver = find_model(model).solver(train, sigma, width)
     maps = _Maps.empty(values.shape[:1], np.float64)
     _fit_planes(solver, values.T[skip_first:], maps, width, threshold=threshold)
     return VoxelFit(t2_ms=maps.t2_ms, s0=maps.s0, t2_se_ms=maps.t2_se_ms, flag=maps.flag)
@@ -116,12 +116,12 @@ def fit_t2(
         ``argument-invalid``: a mask that is not boolean on the stack's grid, or fewer than 2 echoes left.
     """
     train = echo_train(stack.echo_times_ms, n_signals=stack.n_echoes, skip_first=skip_first)
-    factory = find_model(model)
+    chosen_model = find_model(model)
     chosen = _checked_mask(mask, stack.shape)
     noise = estimate_sigma(stack)
     sigma = noise.sigma if noise.sigma > 0 else None
     threshold = _threshold(sigma, min_snr)
-    solver = factory(train, sigma, BLOCK)
+    solver = chosen_model.solver(train, sigma, BLOCK)
     order = _memory_order(stack.signal)
     maps = _Maps.empty(tuple(stack.shape[axis] for axis in order), np.float32)
     for planes, inside, part in _slabs(stack.signal[..., skip_first:], chosen, maps, order):
@@ -136,6 +136,8 @@ def fit_t2(
         echo_times_ms=train.echo_times_ms,
         model=model,
         noise=noise,
+        algorithm=chosen_model.algorithm,
+        reference=chosen_model.reference,
     )
 
 

@@ -69,6 +69,8 @@ class T2Map:
         ``(E',)`` the echo times that were used, after skipping.
     model
         Name of the model (``mono``, ``loglinear``).
+    algorithm, reference
+        What that model does and where it comes from, in a sentence each, for sidecars and reports.
     noise
         Sigma of the stack and how it was estimated.
     """
@@ -81,6 +83,8 @@ class T2Map:
     echo_times_ms: NDArray[np.float64]
     model: str
     noise: NoiseEstimate
+    algorithm: str = ""
+    reference: str = ""
 
     def __post_init__(self) -> None:
         for name in ("t2_ms", "s0", "t2_se_ms"):

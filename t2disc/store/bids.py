@@ -18,14 +18,6 @@ from t2disc.store.records import FitFacts
 
 _MS_PER_S = 1000.0
 
-_ALGORITHMS = {
-    "mono": "Non-linear least squares of S(TE) = S0 exp(-TE / T2) in every voxel",
-    "loglinear": "Linear least squares of ln S(TE) = ln S0 - TE / T2 in every voxel",
-}
-_REFERENCES = {
-    "mono": "Golub GH, Pereyra V. SIAM J Numer Anal 1973;10:413-432. doi:10.1137/0710036",
-    "loglinear": "Milford D, et al. PLoS ONE 2015;10:e0145255. doi:10.1371/journal.pone.0145255",
-}
 _FLAG_MEANINGS = {
     Flag.OK: "T2 given",
     Flag.OUTSIDE_MASK: "Outside the mask: not fitted",
@@ -104,7 +96,7 @@ def map_files(stem: str, t2map: T2Map, facts: FitFacts, acquisition: Acquisition
 
     Source: BIDS 1.9.0, appendix "Quantitative MRI" (T2map in seconds; S0map in arbitrary units).
     """
-    common = _provenance(facts) | _scan(acquisition)
+    common = _provenance(t2map, facts) | _scan(acquisition)
     seconds = {"Units": "s"}
     se_text = {"Description": "Standard error of T2, from the residual with n - p degrees of freedom"}
     flag_text = {
@@ -162,13 +154,12 @@ def _to_seconds(values_ms: NDArray[np.float32]) -> NDArray[np.float32]:
     return (values_ms.astype(np.float64) / _MS_PER_S).astype(np.float32)
 
 
-def _provenance(facts: FitFacts) -> dict[str, Any]:
+def _provenance(t2map: T2Map, facts: FitFacts) -> dict[str, Any]:
     n_echoes = len(facts.echo_times_ms)
-    algorithm = _ALGORITHMS.get(facts.model)
     sigma = facts.noise.sigma
     return {
-        "EstimationAlgorithm": f"{algorithm} (t2disc model '{facts.model}')" if algorithm else facts.model,
-        "EstimationReference": _REFERENCES.get(facts.model, "t2disc"),
+        "EstimationAlgorithm": f"{t2map.algorithm} (t2disc model '{t2map.model}')",
+        "EstimationReference": t2map.reference,
         "EchoTime": [_seconds(te_ms) for te_ms in facts.echo_times_ms],
         "Sources": [f"multi-echo series of this visit, {n_echoes + facts.skip_first} echoes"],
         "SkipFirst": facts.skip_first,
