@@ -8,13 +8,14 @@ path or a header value of a patient.
 
     T2DiscError
     ├── InputError                      what the hospital sent cannot be used
-    │   ├── ScanError                   no-images · dicom-unreadable · image-too-large · deflate-bomb
-    │   │                               nifti-unreadable · sidecar-invalid
+    │   ├── ScanError                   no-images · folder-unreadable · dicom-unreadable · image-too-large
+    │   │                               deflate-bomb · nifti-unreadable · sidecar-invalid
     │   ├── SeriesError                 no-multi-echo-series · several-multi-echo-series · series-not-found
     │   │                               two-patients · two-visits · duplicate-conflict
     │   │                               gradient-echo · sequence-unknown
     │   ├── EchoError                   echo-time-missing · echo-time-not-a-number · echo-time-not-positive
     │   │                               echo-times-all-equal · echo-time-repeated · echo-missing · echo-doubled
+    │   │                               echo-numbers-contradict
     │   ├── GeometryError               slice-missing · slice-doubled · slice-spacing-uneven · slices-sheared
     │   │                               two-orientations · geometry-missing
     │   ├── PixelError                  pixels-lossy · pixels-truncated · pixels-undecodable · pixels-unsupported
@@ -101,6 +102,12 @@ class NoImages(ScanError):
     code = "no-images"
     expected = "multi-echo DICOM files, or BIDS files named *_echo-<N>_MESE.nii.gz with their JSON sidecars"
     todo = "check that the folder holds the visit's export, and export it again if its files are empty"
+
+
+class FolderUnreadable(ScanError):
+    code = "folder-unreadable"
+    expected = "folders that may be listed"
+    todo = "give the account that runs t2disc the right to read them"
 
 
 class DicomUnreadable(ScanError):
@@ -227,6 +234,12 @@ class EchoMissing(EchoError):
     code = "echo-missing"
     expected = "every echo of the train"
     todo = "export the series again; an archive may have dropped images"
+
+
+class EchoNumbersContradict(EchoError):
+    code = "echo-numbers-contradict"
+    expected = "echo numbers that rise with the echo times, one number at each"
+    todo = "export the series again; either the numbers or the times are wrong"
 
 
 class EchoDoubled(EchoError):

@@ -8,23 +8,27 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from shutil import rmtree
 
 import numpy as np
 import pytest
 from studies import T2_MS, broken_visit, label_map, small_study, sound_visit, tree
 
 from t2disc import study
-from t2disc.batch import RunSettings, StudyOutcome, as_refusal, decide, run_study
+from t2disc.batch import Decision, RunSettings, StudyOutcome, as_refusal, decide, run_study
+from t2disc.batch.progress import Silent
 from t2disc.errors import DiskFull, OutputBusy, SliceMissing, VisitOrderUnknown
+from t2disc.model import Visit
 from t2disc.model.protocol import Protocol
 from t2disc.store import VisitRecord, output_lock
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 
 
-def run(folder: Path, out: Path, *, only: str = "", **settings: object) -> StudyOutcome:
+def run(folder: Path, out: Path, *, only: str = "", reporter: Silent | None = None, **settings: object) -> StudyOutcome:
     visits = [visit for visit in study.find_visits(folder, ignore=[out]) if only in visit.key]
-    return run_study(visits, RunSettings(out=out, protocol=Protocol(), labels_dir=folder / "labels", **settings))
+    wanted = RunSettings(out=out, protocol=Protocol(), labels_dir=folder / "labels", **settings)
+    return run_study(visits, wanted, reporter)
 
 
 def table(out: Path, name: str) -> list[dict[str, str]]:
@@ -83,8 +87,8 @@ def test_names_and_order_of_files_change_no_byte(measured, tmp_path):
 
 
 def test_the_visits_may_run_in_any_order(measured, tmp_path):
-    run(measured, tmp_path, only="month12")
-    run(measured, tmp_path, only="baseline")
+    visits = study.find_visits(measured, ignore=[measured / "out"])[::-1]
+    run_study(visits, RunSettings(out=tmp_path, protocol=Protocol(), labels_dir=measured / "labels"))
     assert tree(tmp_path) == tree(measured / "out")
 
 
@@ -186,15 +190,72 @@ def test_an_unknown_order_leaves_out_the_changes_and_says_so(tmp_path):
     assert not outcome.quarantined
     assert {row["participant_id"] for row in table(folder / "out", "changes.tsv")} == {"sub-P1"}
     assert {row["participant_id"] for row in table(folder / "out", "discs.tsv")} == {"sub-P1", "sub-P2"}
-    assert VisitOrderUnknown.code in outcome.summary.warnings[0]
+    assert VisitOrderUnknown.code in outcome.warnings[0]
 
 
-def test_a_single_visit_that_runs_again_leaves_the_others_in_the_tables(tmp_path):
+def test_a_visit_that_left_the_study_leaves_the_tables_and_is_named_in_one_warning(tmp_path):
     folder = small_study(tmp_path)
+    for gone in ("month24", "month36"):
+        sound_visit(folder / "P1" / gone, "20260102")
     run(folder, folder / "out")
-    before = tree(folder / "out")
-    run(folder, folder / "out", only="month12")
-    assert tree(folder / "out") == before
+    for gone in ("month24", "month36"):
+        rmtree(folder / "P1" / gone)
+    outcome = run(folder, folder / "out")
+    for name in ("discs.tsv", "visits.tsv"):
+        assert {row["session_id"] for row in table(folder / "out", name)} == {"ses-baseline", "ses-month12"}
+    assert {row["followup_session_id"] for row in table(folder / "out", "changes.tsv")} == {"ses-month12"}
+    (warning,) = outcome.warnings
+    assert "sub-P1/ses-month24, sub-P1/ses-month36" in warning
+    assert (folder / "out" / "sub-P1" / "ses-month24" / "manifest.json").is_file()
+
+
+@pytest.mark.parametrize("content", [b"", b"3", b"{}", b"\xff"])
+def test_a_record_that_cannot_be_read_stops_nothing(measured, tmp_path, content):
+    run(measured, tmp_path)
+    before = tree(tmp_path)
+    (own,) = (tmp_path / "sub-P1" / "ses-baseline").glob("*_record.json")
+    stranger = tmp_path / "sub-P9" / "ses-old" / "sub-P9_ses-old_desc-t2disc_record.json"
+    stranger.parent.mkdir(parents=True)
+    for path in (own, stranger):
+        path.write_bytes(content)
+    outcome = run(measured, tmp_path)
+    assert not outcome.quarantined
+    stranger.unlink()
+    assert tree(tmp_path) == before
+
+
+# ------------------------------------------------------------------------------------------------ pictures
+class Listener(Silent):
+    """Keeps what a run tells."""
+
+    def __init__(self) -> None:
+        self.warned: list[tuple[str, str]] = []
+        self.whys: list[str] = []
+
+    def visit_started(self, visit: Visit, decision: Decision) -> None:
+        self.whys.append(decision.why)
+
+    def visit_warned(self, visit: Visit, text: str) -> None:
+        self.warned.append((visit.key, text))
+
+
+@pytest.mark.parametrize("broken", ["plot_t2_overlay", "plot_decay"])
+def test_pictures_that_cannot_be_drawn_cost_no_number(measured, tmp_path, monkeypatch, broken):
+    def fail(*args, **kwargs):
+        raise RuntimeError("PatientName CANARY^JOHN")
+
+    monkeypatch.setattr(f"t2disc.qc.{broken}", fail)
+    listener = Listener()
+    outcome = run(measured, tmp_path, reporter=listener, with_figures=True)
+    assert not outcome.quarantined
+    assert (tmp_path / "discs.tsv").read_bytes() == (measured / "out" / "discs.tsv").read_bytes()
+    assert not list(tmp_path.rglob("*.png"))
+    for record in outcome.records:
+        (note,) = record.notes
+        assert "pictures" in note
+        assert "RuntimeError" in note
+        assert (record.key, note) in listener.warned
+    assert not any(b"CANARY" in content for content in tree(tmp_path).values())
 
 
 # ------------------------------------------------------------------------------------------------ environment
@@ -247,16 +308,15 @@ def record(**changes: str) -> VisitRecord:
     return VisitRecord(**{"participant_id": "sub-1", "session_id": "ses-1", "status": "done"} | changes)
 
 
-@pytest.mark.parametrize(
-    ("previous", "why"),
-    [
-        (None, "no earlier result"),
-        (record(version="0.0.1"), "version 0.0.1"),
-        (record(status="quarantined", code="slice-missing"), "slice-missing"),
-        (record(), "measured again"),
-    ],
-)
-def test_every_visit_runs_for_now_and_the_reason_is_told(previous, why):
-    decision = decide(previous)
-    assert decision.action == "run"
-    assert why in decision.why
+def test_why_a_visit_runs_tells_its_earlier_version_or_its_refusal():
+    assert "0.0.1" in decide(record(version="0.0.1")).why
+    assert "slice-missing" in decide(record(status="quarantined", code="slice-missing")).why
+
+
+def test_a_run_tells_a_first_result_from_a_repeated_one(measured, tmp_path):
+    listeners = [Listener(), Listener()]
+    for listener in listeners:
+        run(measured, tmp_path, reporter=listener)
+    first, second = (set(listener.whys) for listener in listeners)
+    assert len(first) == len(second) == 1
+    assert first != second

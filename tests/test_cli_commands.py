@@ -7,8 +7,8 @@ import os
 import re
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from pydicom.dataset import Dataset
@@ -18,12 +18,14 @@ from typer.testing import CliRunner, Result
 
 from t2disc import __version__
 from t2disc.cli.app import app
+from t2disc.cli.exits import MEANINGS
 from t2disc.model.protocol import FitSettings, IngestSettings, Protocol, StudySettings
 from t2disc.store import output_lock
 from t2disc.study import read_protocol
 from t2disc.study.pseudonym import KEY_FILE, KEY_VARIABLE
 
 DOCS = Path(__file__).parents[1] / "docs"
+TINY = ("--size", "tiny", "--participants", "1", "--vendor", "siemens", "--seed", "3")
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +35,14 @@ def _no_key_from_outside(monkeypatch):
 
 def call(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory) -> Path:
+    """A tiny simulated study; copied by tests that write into it."""
+    folder = tmp_path_factory.mktemp("simulated") / "study"
+    assert call("simulate", folder, *TINY).exit_code == 0
+    return folder
 
 
 def everything(folder: Path) -> dict[str, tuple[int, int]]:
@@ -94,6 +104,51 @@ def test_the_model_and_the_protocol_reach_the_maps(tmp_path):
     assert sidecar["EchoTime"] == [0.02, 0.03, 0.04]
 
 
+@pytest.mark.parametrize("command", ["fit", "check"])
+def test_whoever_is_named_and_not_there_is_warned_of(tmp_path, command):
+    folder = small_study(tmp_path)
+    (folder / "P2").mkdir()
+    with (folder / "participants.tsv").open("a") as table:
+        table.write("P3\tL4/L5\n")
+    (folder / "labels" / "sub-P1_ses-month12_dseg.nii.gz").unlink()
+    result = call(command, folder, "--labels", folder / "labels")
+    assert result.exit_code == 0
+    for named in ("sub-P2: ", "line 3: sub-P3 ", "sub-P1/ses-month12: no label map"):
+        assert re.search(f"WARNING .*{named}", result.stderr), named
+    for log in (folder / "derivatives").rglob("*.log"):
+        assert "sub-P2: " in log.read_text()
+
+
+@pytest.mark.parametrize("command", ["fit", "check", "fit --dry-run"])
+def test_a_folder_of_labels_without_any_of_the_study_is_a_usage_fault(tmp_path, command):
+    folder = small_study(tmp_path / "study")
+    label_map(tmp_path / "labels", "sub-P1_ses-month1200")
+    before = everything(tmp_path)
+    result = call(*command.split(), folder, "--labels", tmp_path / "labels")
+    assert result.exit_code == 2
+    assert "[labels-missing]" in result.stderr
+    assert everything(tmp_path) == before
+
+
+def test_a_heap_with_damaged_files_of_nobody_is_refused_as_a_whole(tmp_path):
+    write(tmp_path, series(4))
+    (tmp_path / "im9999").write_bytes((tmp_path / "im0000").read_bytes()[:200])
+    result = call("check", tmp_path)
+    assert result.exit_code == 2
+    assert "[dicom-unreadable] found 1 damaged DICOM files" in result.stderr
+
+
+def test_pictures_that_cannot_be_drawn_are_warned_of(tmp_path, monkeypatch):
+    def fail(*args):
+        raise RuntimeError("CANARY")
+
+    monkeypatch.setattr("t2disc.qc.plot_t2_overlay", fail)
+    result = call("fit", small_study(tmp_path), "--figures")
+    assert result.exit_code == 0
+    assert re.search(r"WARNING .*sub-P1/ses-baseline: pictures .*RuntimeError", result.stderr)
+    assert "CANARY" not in result.output
+
+
 # ------------------------------------------------------------------------------------------------ looking only
 def test_check_tells_what_would_be_used_left_out_and_refused_and_writes_nothing(tmp_path):
     folder = small_study(tmp_path)
@@ -108,6 +163,44 @@ def test_check_tells_what_would_be_used_left_out_and_refused_and_writes_nothing(
     assert re.search(r"leave 1 .* of series 1: ", result.stdout)
     assert "sub-P2/ses-baseline  refused [slice-missing]" in result.stdout
     assert "2 visits can be measured, 1 are refused" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("table", "code"),
+    [
+        (None, "labels-unnamed"),
+        ("index\tname\n1\tL4/L5\n2\tbone\n", "labels-level-unknown"),
+        ("index\tname\n1\tL4/L5\n2\tL4/L5\n", "labels-repeated"),
+        ("index\tname\n1\tL5/S1\n2\tL4/L5\n", "labels-out-of-order"),
+    ],
+)
+def test_check_refuses_labels_as_fit_does(tmp_path, table, code):
+    folder = small_study(tmp_path)
+    names = folder / "labels" / "sub-P1_ses-month12_dseg.tsv"
+    names.write_text(table) if table else names.unlink()
+    for command in ("check", "fit"):
+        result = call(command, folder, "--labels", folder / "labels")
+        assert result.exit_code == 3
+        assert re.search(rf"sub-P1/ses-month12  (refused|quarantined) \[{code}\]", result.stdout), command
+
+
+def test_check_refuses_a_label_map_that_is_cut_short(tmp_path):
+    folder = small_study(tmp_path)
+    path = folder / "labels" / "sub-P1_ses-month12_dseg.nii.gz"
+    path.write_bytes(path.read_bytes()[:-20])
+    result = call("check", folder, "--labels", folder / "labels")
+    assert result.exit_code == 3
+    assert "sub-P1/ses-month12  refused [labels-unreadable]" in result.stdout
+
+
+def test_check_and_fit_go_by_the_same_dates(tmp_path):
+    for name, date in (("month12", "20240102"), ("baseline", "20250102")):
+        sound_visit(tmp_path / "P1" / name, date)
+        later = [fake_slice(n, 5.0, SeriesInstanceUID="1.9", AcquisitionDate="20260101") for n in range(20)]
+        write(tmp_path / "P1" / name / "later", later)  # most of the files, none of the series that is used
+    for command in ("check", "fit"):
+        result = call(command, tmp_path)
+        assert "another order than their dates" in result.stderr, command
 
 
 def test_a_dry_run_writes_nothing(tmp_path):
@@ -214,10 +307,12 @@ def test_help_loads_nothing_heavy(arguments):
     assert ended.stderr.strip() == "[]"
 
 
-def test_help_tells_the_exit_codes():
-    text = " ".join(call("fit", "--help").stdout.split())
-    for word in ("3 some visits quarantined", "4 environment", "130 interrupted", "143 terminated"):
-        assert word in text
+def test_help_and_docs_tell_the_exit_codes():
+    text = re.sub(r"[^A-Za-z0-9,;()-]+", " ", call("fit", "--help").stdout)
+    for code, meaning in MEANINGS.items():
+        assert f"{code.value} {meaning}" in text
+    documented = re.findall(r"^\| (\d+) \| (.*) \|$", (DOCS / "protocol.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert documented == [(str(code.value), meaning) for code, meaning in MEANINGS.items()]
 
 
 def test_python_m_tells_the_version():
@@ -236,27 +331,49 @@ def test_demo_measures_a_study_with_its_labels_and_draws(tmp_path):
     assert len(list((folder / "derivatives").rglob("figures/*.png"))) == 2 * 3
 
 
-def test_simulate_writes_the_same_study_twice_and_fit_finds_its_discs(tmp_path):
-    for name in ("one", "two"):
-        arguments = ("--size", "tiny", "--participants", 1, "--vendor", "siemens", "--seed", 3)
-        assert call("simulate", tmp_path / name, *arguments).exit_code == 0
-    assert tree(tmp_path / "one") == tree(tmp_path / "two")
-    checked = call("check", tmp_path / "one", "--labels", tmp_path / "one" / "labels")
+def test_simulate_writes_the_same_study_twice(simulated, tmp_path):
+    assert call("simulate", tmp_path, *TINY).exit_code == 0  # into an empty folder
+    assert tree(tmp_path) == tree(simulated)
+
+
+def test_simulate_refuses_a_folder_that_is_not_empty(tmp_path):
+    (tmp_path / "P001").mkdir()
+    (tmp_path / "file").write_text("x")
+    before = everything(tmp_path)
+    for place in (tmp_path, tmp_path / "file"):
+        result = call("simulate", place, *TINY)
+        assert result.exit_code == 2
+        assert "[argument-invalid]" in result.stderr
+    assert everything(tmp_path) == before
+
+
+def test_check_finds_what_simulate_wrote(simulated):
+    checked = call("check", simulated, "--labels", simulated / "labels")
     assert checked.exit_code == 0
     assert "2 visits can be measured" in checked.stdout
-    result = call("fit", tmp_path / "one", "--labels", tmp_path / "one" / "labels")
-    assert result.exit_code == 0
-    assert re.search(r"sub-P001 +L4/L5 +index +ses-baseline +ses-month12", result.stdout)
 
 
-def test_demo_without_a_study_simulates_one_first(tmp_path, monkeypatch):
+def test_demo_without_a_study_simulates_one_and_the_next_one_uses_it(simulated, tmp_path, monkeypatch):
     from t2disc.cli import jobs
 
-    monkeypatch.setattr(jobs, "SimulateRequest", partial(jobs.SimulateRequest, size="tiny", n_participants=1))
-    result = call("demo", "-o", tmp_path)
-    assert result.exit_code == 0
-    assert "2 visits measured" in result.stdout
+    def copy(out: Path, request: object) -> None:
+        copytree(simulated, out)  # fails where a study is already
+
+    monkeypatch.setattr(jobs, "run_simulate", copy)
+    monkeypatch.setattr("t2disc.study.visit_figures", lambda result: ())  # for speed
+    for _ in range(2):
+        result = call("demo", "-o", tmp_path)
+        assert result.exit_code == 0
+        assert "2 visits measured" in result.stdout
+        assert re.search(r"sub-P001 +L4/L5 +index +ses-baseline +ses-month12", result.stdout)
     assert {path.name for path in tmp_path.iterdir()} == {"study", "t2disc"}
+
+
+def test_demo_does_not_take_a_part_of_a_simulated_study_for_a_study(tmp_path):
+    (tmp_path / "study" / "P001").mkdir(parents=True)
+    result = call("demo", "-o", tmp_path)
+    assert result.exit_code == 2
+    assert "[argument-invalid]" in result.stderr
 
 
 def test_an_impossible_simulation_is_a_usage_fault(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 
 import nibabel as nib
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from t2disc import T2DiscError, load_labels, load_stack
+from t2disc.model.protocol import IngestSettings
 
 AFFINE = np.array([[0, 0, 4.0, -8], [-0.5, 0, 0, 20], [0, 0.5, 0, -30], [0, 0, 0, 1]])
 SHAPE = (16, 14, 5)
@@ -105,6 +107,64 @@ def test_a_gzip_bomb_is_refused(tmp_path):
     body = gzip.decompress(victim.read_bytes())
     victim.write_bytes(gzip.compress(body + bytes(1 << 27), 9))
     assert code_of(folder) == "nifti-unreadable"
+
+
+def test_the_protocol_chooses_among_acquisitions_and_a_gradient_echo_is_refused(tmp_path):
+    folder = write_echoes(tmp_path / "two")
+    for path in list(write_echoes(tmp_path / "more", [0.012, 0.024]).iterdir()):
+        path.rename(folder / path.name.replace("_echo", "_run-2_echo"))
+    assert code_of(folder) == "several-multi-echo-series"
+    assert load_stack(folder, settings=IngestSettings(n_echoes=2)).echo_times_ms.tolist() == [12, 24]
+    with pytest.raises(T2DiscError, match="series-not-found"):
+        load_stack(folder, settings=IngestSettings(n_echoes=9))
+    gradient = write_echoes(tmp_path / "gradient", ScanningSequence="GR")
+    assert code_of(gradient) == "gradient-echo"
+    assert load_stack(gradient, require_spin_echo=False).n_echoes == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ('{"EchoTime": 1' + 400 * "0" + "}", "echo-time-not-a-number"),
+        ('{"EchoTime": 1e-320}', "echo-time-not-positive"),
+        ("[" * 100_000, "sidecar-invalid"),
+        ("[1, 2]", "sidecar-invalid"),
+        ('{"EchoTime": true}', "echo-time-not-a-number"),
+    ],
+    ids=["huge", "tiny", "deep", "list", "boolean"],
+)
+def test_hostile_sidecars_are_refused(tmp_path, text, code):
+    write_echoes(tmp_path)
+    (tmp_path / "sub-1_ses-a_echo-3_MESE.json").write_text(text)
+    assert code_of(tmp_path) == code
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this system")
+def test_a_fifo_in_place_of_a_sidecar_or_a_table_does_not_block(tmp_path):
+    sidecar = write_echoes(tmp_path) / "sub-1_ses-a_echo-3_MESE.json"
+    sidecar.unlink()
+    os.mkfifo(sidecar)
+    assert code_of(tmp_path) == "sidecar-invalid"
+    table = write_labels(tmp_path).with_name("x_dseg.tsv")
+    table.unlink()
+    os.mkfifo(table)
+    with pytest.raises(T2DiscError, match="labels-unnamed"):
+        load_labels(tmp_path / "x_dseg.nii.gz")
+
+
+def test_complex_volumes_and_label_values_beyond_32_bits_are_refused(tmp_path):
+    folder = write_echoes(tmp_path)
+    write_nifti(folder / "sub-1_ses-a_echo-2_MESE.nii.gz", np.ones(SHAPE, np.complex64))
+    assert code_of(folder) == "nifti-unreadable"
+    path = write_labels(tmp_path)
+    write_nifti(path, np.full(SHAPE, 2.0**33, np.float64))
+    with pytest.raises(T2DiscError, match="labels-unreadable"):
+        load_labels(path)
+
+
+def test_facts_of_a_sidecar_that_are_null_or_under_the_derivatives_name_are_understood(tmp_path):
+    facts = load_stack(write_echoes(tmp_path, SoftwareVersions=None, RepetitionTimeExcitation=1.5)).acquisition
+    assert (facts.software, facts.repetition_time_ms) == (None, 1500.0)
 
 
 def write_labels(folder: Path, rows: str = "index\tname\n1\tL4/L5\n2\tL5/S1\n") -> Path:

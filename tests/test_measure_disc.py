@@ -48,8 +48,8 @@ def make_map(t2_ms: np.ndarray, *, s0=1000.0, flag=None, affine=AFFINE, sigma=SI
 
 def make_discs(affine=AFFINE) -> DiscLabels:
     """Two discs of 40 voxels, one per Z slice: 8 + 8 annulus, 24 nucleus."""
-    discs = np.ones(SHAPE, np.uint8)
-    discs[:, :, 1] = 2
+    discs = np.full(SHAPE, DiscLabels.value_of("L3/L4"), np.uint8)
+    discs[:, :, 1] = DiscLabels.value_of("L4/L5")
     regions = np.ones(SHAPE, np.uint8)
     regions[:2], regions[-2:] = 2, 3
     return DiscLabels(discs=discs, regions=regions, levels=("L3/L4", "L4/L5"), affine=affine)

@@ -13,7 +13,18 @@ import numpy as np
 import pytest
 
 from t2disc.errors import T2DiscError
-from t2disc.model import Acquisition, Change, DiscLabels, DiscMeasure, EchoStack, Flag, LeftOut, NoiseEstimate, T2Map
+from t2disc.model import (
+    Acquisition,
+    Change,
+    DiscLabels,
+    DiscMeasure,
+    EchoStack,
+    Flag,
+    LeftOut,
+    NoiseEstimate,
+    T2Map,
+    Visit,
+)
 from t2disc.store import (
     ChangeRow,
     DiscRow,
@@ -25,8 +36,8 @@ from t2disc.store import (
     map_files,
     publish_visit,
     read_record,
-    read_records,
     record_file,
+    recorded_keys,
     refuse_foreign_dataset,
     table_files,
 )
@@ -79,7 +90,9 @@ RECORD = VisitRecord(
     index_level="L4/L5",
     levels=("L4/L5",),
     acquisition_date="2024-01-02",
-    acquisition=Acquisition(vendor="GE", repetition_time_ms=1500.0),
+    acquisition=Acquisition(
+        vendor="GE", repetition_time_ms=1500.0, flip_angle_deg=180.0, voxel_size_mm=(0.5, 0.5, 4.5)
+    ),
     fit=FitFacts.of(STACK, t2map(), min_snr=5.0),
     left_out=(LeftOut(what="phase", n_images=8, why="phase is not magnitude", series_number=3),),
     notes=("a note",),
@@ -144,6 +157,7 @@ def test_sidecars_tell_units_method_echo_times_and_noise():
     assert sidecar["NoiseSigma"] == 2.5
     assert sidecar["NoiseMethod"] == "background"
     assert {"EstimationAlgorithm", "EstimationReference", "Sources"} <= sidecar.keys()
+    assert "FlipAngle" not in sidecar  # of refocusing or of excitation, by vendor: kept in the record
     levels = json.loads(maps()["anat/sub-1_ses-1_desc-flag_mask.json"])["Levels"]
     assert {int(value): text.split(":")[0] for value, text in levels.items()} == {int(f): f.name for f in Flag}
 
@@ -152,7 +166,7 @@ def test_label_maps_come_with_their_tables_and_only_where_there_are_labels():
     empty = np.zeros((3, 4, 2), np.uint8)
     discs = DiscLabels(discs=empty, regions=empty, levels=("L4/L5", "L5/S1"), affine=AFFINE)
     files = by_name(label_files("sub-1_ses-1", discs))
-    assert files["anat/sub-1_ses-1_desc-discs_dseg.tsv"] == b"index\tname\n1\tL4/L5\n2\tL5/S1\n"
+    assert files["anat/sub-1_ses-1_desc-discs_dseg.tsv"] == b"index\tname\n5\tL4/L5\n6\tL5/S1\n"
     assert b"1\tNP\n" in files["anat/sub-1_ses-1_desc-regions_dseg.tsv"]
     assert label_files("s", DiscLabels(discs=empty, regions=empty, levels=(), affine=AFFINE)) == ()
 
@@ -173,8 +187,7 @@ def test_a_record_comes_back_as_it_was_written(tmp_path):
     quarantined = VisitRecord(participant_id="sub-1", session_id="ses-2", status="quarantined", code="x", reason="y")
     for record in (RECORD, quarantined):
         publish_visit(tmp_path / record.participant_id / record.session_id, [record_file(record)])
-    found, second = read_records(tmp_path)
-    assert second == quarantined
+    found = read_record(tmp_path, "sub-1", "ses-1")
     assert math.isnan(found.measures[0].snr_first_echo)
     filled = replace(found, measures=(replace(found.measures[0], snr_first_echo=0.0),))
     assert filled == replace(RECORD, measures=(measure(snr_first_echo=0.0),))
@@ -182,12 +195,25 @@ def test_a_record_comes_back_as_it_was_written(tmp_path):
     assert read_record(tmp_path, "sub-1", "ses-3") is None
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b'{"record_version": 2}', b"[]", b"\xff"])
-def test_a_record_that_cannot_be_read_is_refused_by_its_visit(tmp_path, content):
+UNREADABLE = [b"", b"{}", b'{"record_version": 2}', b"[]", b"\xff", b"3", b'"x"', b"[" * 100_000]
+
+
+@pytest.mark.parametrize("content", UNREADABLE, ids=range(len(UNREADABLE)))
+def test_a_record_that_t2disc_did_not_write_is_none_but_is_there(tmp_path, content):
     publish_visit(tmp_path / "sub-1" / "ses-1", [replace(record_file(RECORD), content=content)])
-    with pytest.raises(T2DiscError) as refusal:
-        read_records(tmp_path)
-    assert refusal.value.where == "sub-1/ses-1"
+    assert read_record(tmp_path, "sub-1", "ses-1") is None
+    assert recorded_keys(tmp_path) == ("sub-1/ses-1",)
+
+
+def test_a_folder_without_a_record_is_no_recorded_visit(tmp_path):
+    (tmp_path / "sub-1" / "ses-1" / "anat").mkdir(parents=True)
+    assert recorded_keys(tmp_path) == ()
+
+
+@pytest.mark.parametrize(("index_level", "role"), [("L4/L5", "index"), ("L5/S1", "control"), (None, "unknown")])
+def test_a_record_and_its_visit_agree_on_the_role_of_a_disc(tmp_path, index_level, role):
+    visit = Visit(participant_id="sub-1", session_id="ses-1", folder=tmp_path, index_level=index_level)
+    assert replace(RECORD, index_level=index_level).role("L4/L5") == visit.role("L4/L5") == role
 
 
 # ------------------------------------------------------------------------------------------------ tables
@@ -225,6 +251,22 @@ def test_the_disc_table_has_fixed_columns_roles_and_reasons():
     assert (row["role"], row["n_low_snr"], row["n_at_bound"]) == ("index", "1", "0")
     assert row["t2_median_ms"] == "80.123"
     assert row["snr_first_echo"] == "n/a"
+
+
+def test_the_change_table_starts_with_the_columns_of_the_issue():
+    (row,) = rows("changes.tsv")
+    assert list(row) == [
+        "participant_id",
+        "level",
+        "region",
+        "role",
+        "baseline_t2_median_ms",
+        "followup_t2_median_ms",
+        "change_ms",
+        "change_pct",
+        "baseline_session_id",
+        "followup_session_id",
+    ]
 
 
 def test_a_change_that_is_missing_is_not_zero():

@@ -5,12 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydicom.uid import EnhancedSRStorage, MediaStorageDirectoryStorage
 from slices import fake_slice, write
 
 from t2disc import find_visits
-from t2disc.errors import T2DiscError
+from t2disc.errors import DicomUnreadable, T2DiscError
 from t2disc.model.protocol import Protocol, StudySettings
-from t2disc.study import PseudonymKey, detect_layout, read_key, read_or_lend_key, read_or_make_key
+from t2disc.study import (
+    PseudonymKey,
+    detect_layout,
+    participant_warnings,
+    read_key,
+    read_or_lend_key,
+    read_or_make_key,
+)
 from t2disc.study.pseudonym import KEY_FILE, KEY_VARIABLE, pseudonym
 
 KEY = PseudonymKey(secret=b"a secret of the study")
@@ -22,12 +30,25 @@ def _no_key_from_outside(monkeypatch):
 
 
 def visit(folder: Path, date: str | None = "20240102", patient: str = "ID-1") -> None:
-    write(folder, [fake_slice(StudyDate=date, PatientID=patient)])
+    write(folder, [fake_slice(StudyDate=date, AcquisitionDate=date, PatientID=patient)])
 
 
 def heap(folder: Path, *who: tuple[str, str | None]) -> Path:
-    slices = [fake_slice(PatientID=patient, StudyDate=date) for patient, date in who]
+    slices = [fake_slice(PatientID=patient, StudyDate=date, AcquisitionDate=date) for patient, date in who]
     return write(folder, slices, name="x{:02d}".format)
+
+
+def report(folder: Path, name: str, patient: str = "A", date: str = "20240101") -> None:
+    """Write a DICOM object that is no image."""
+    other = fake_slice(SOPClassUID=EnhancedSRStorage, Modality="SR", PatientID=patient, StudyDate=date)
+    del other.PixelData
+    write(folder, [other], name=lambda _: name)
+
+
+def cut(path: Path, before: bytes) -> None:
+    """Damage a file: keep what comes before some bytes of its header."""
+    content = path.read_bytes()
+    path.write_bytes(content[: content.index(before)])
 
 
 def keys(study: Path, **kwargs) -> list[str]:
@@ -49,6 +70,21 @@ def test_folders_become_participants_and_visits_in_order_of_date(tmp_path):
     found = find_visits(tmp_path)
     assert [visit.key for visit in found] == ["sub-02/ses-M0", "sub-P01/ses-zfirst", "sub-P01/ses-blater"]
     assert [visit.acquisition_date for visit in found] == ["2024-01-02", "2024-01-02", "2025-01-02"]
+
+
+def test_the_date_of_a_visit_is_that_of_acquisition_and_not_that_of_study(tmp_path):
+    for name, study_date, date in (("red", "20240301", "20240102"), ("blue", "20240201", "20240103")):
+        write(tmp_path / "P1" / name, [fake_slice(StudyDate=study_date, AcquisitionDate=date)])
+    assert [(visit.session_id, visit.acquisition_date) for visit in find_visits(tmp_path)] == [
+        ("ses-red", "2024-01-02"),
+        ("ses-blue", "2024-01-03"),
+    ]
+
+
+def test_a_damaged_first_file_does_not_hide_the_date_of_a_visit(tmp_path):
+    visit(tmp_path / "P1" / "baseline")
+    (tmp_path / "P1" / "baseline" / "a").write_bytes(bytes(128) + b"DICM" + b"\xff" * 40)
+    assert find_visits(tmp_path)[0].acquisition_date == "2024-01-02"
 
 
 def test_placeholder_dates_leave_the_order_to_names(tmp_path):
@@ -111,6 +147,22 @@ def test_images_beside_participant_folders_are_refused(tmp_path):
     assert code(tmp_path) == "layout-unclear"
 
 
+@pytest.mark.parametrize("keep_until", [b"ID-1", b"1.2.3.4"], ids=["of nobody", "of somebody"])
+def test_a_damaged_image_beside_participant_folders_is_refused_too(tmp_path, keep_until):
+    visit(tmp_path / "P1" / "baseline")
+    visit(tmp_path)
+    cut(tmp_path / "im0000", keep_until)
+    assert code(tmp_path) == "layout-unclear"
+
+
+def test_an_index_of_media_beside_participant_folders_does_no_harm(tmp_path):
+    visit(tmp_path / "P1" / "baseline")
+    index = fake_slice(SOPClassUID=None)
+    index.file_meta.MediaStorageSOPClassUID = MediaStorageDirectoryStorage
+    write(tmp_path, [index], name=lambda _: "DICOMDIR")
+    assert keys(tmp_path) == ["sub-P1/ses-baseline"]
+
+
 def test_a_name_without_letters_is_refused(tmp_path):
     visit(tmp_path / "___" / "baseline")
     assert code(tmp_path) == "layout-unclear"
@@ -165,6 +217,40 @@ def test_a_heap_in_folders_is_read_when_asked_for(tmp_path):
 def test_images_without_patient_id_make_no_heap(tmp_path):
     heap(tmp_path, ("A", "20250101"), ("", "20250101"))
     assert code(tmp_path, key=KEY) == "layout-unclear"
+
+
+def test_a_damaged_file_of_a_heap_goes_to_the_visit_whose_it_is(tmp_path):
+    heap(tmp_path, ("A", "20240101"), ("A", "20240101"), ("B", "20240101"))
+    cut(tmp_path / "x01", b"1.2.3.4")  # the Series Instance UID, behind the PatientID
+    found = {visit.key: len(visit.files) for visit in find_visits(tmp_path, key=KEY)}
+    assert found == {f"{pseudonym('A', KEY)}/ses-01": 2, f"{pseudonym('B', KEY)}/ses-01": 1}
+
+
+def test_objects_that_are_no_images_go_to_the_visit_whose_they_are(tmp_path):
+    heap(tmp_path, ("A", "20240101"))
+    report(tmp_path, "r1")
+    report(tmp_path, "r2", date="20240505")
+    found = {visit.key: len(visit.files) for visit in find_visits(tmp_path, key=KEY)}
+    assert found == {f"{pseudonym('A', KEY)}/ses-01": 2, f"{pseudonym('A', KEY)}/ses-02": 1}
+
+
+def test_damaged_files_of_a_heap_that_do_not_tell_whose_they_are_are_counted_and_refused(tmp_path):
+    heap(tmp_path, ("A", "20240101"), ("A", "20240101"), ("B", "20240101"))
+    for name in ("x00", "x02"):
+        cut(tmp_path / name, b"LO")  # of the first element that tells who
+    with pytest.raises(DicomUnreadable, match="2 damaged DICOM files") as refusal:
+        find_visits(tmp_path, key=KEY)
+    assert "export them again" in refusal.value.todo
+
+
+def test_a_heap_is_dated_by_acquisition_and_told_apart_by_study(tmp_path):
+    slices = [fake_slice(PatientID="A", StudyDate="20240101", AcquisitionDate=date) for date in ("20240103",) * 2]
+    slices += [fake_slice(PatientID="A", StudyDate="20240102", AcquisitionDate="20240102")]
+    write(tmp_path, slices)
+    found = {visit.session_id: visit for visit in find_visits(tmp_path, key=KEY)}
+    assert {name: len(visit.files) for name, visit in found.items()} == {"ses-01": 2, "ses-02": 1}
+    assert list(found) == ["ses-02", "ses-01"]
+    assert found["ses-01"].acquisition_date == "2024-01-03"
 
 
 def test_undated_images_are_a_visit_of_their_own(tmp_path):
@@ -237,6 +323,44 @@ def test_a_doubtful_table_of_participants_is_refused(tmp_path, text):
     visit(tmp_path / "P1" / "baseline")
     participants(tmp_path, text)
     assert code(tmp_path) == "participants-invalid"
+
+
+def test_a_participant_twice_is_refused_by_line_and_not_by_name(tmp_path):
+    heap(tmp_path, ("CANARY", "20250101"))
+    participants(tmp_path, "participant_id\tindex_level\nCANARY\tL4/L5\n\nCANARY\tL5/S1\n")
+    with pytest.raises(T2DiscError, match="lines 2 and 4") as refusal:
+        find_visits(tmp_path, key=KEY)
+    assert "CANARY" not in str(refusal.value)
+
+
+def missing(study: Path, **kwargs) -> list[str]:
+    found = find_visits(study, **kwargs)
+    return list(participant_warnings(study, found, Protocol(), **kwargs))
+
+
+def test_a_participant_without_visit_folders_is_named(tmp_path):
+    visit(tmp_path / "P1" / "baseline")
+    (tmp_path / "P 2").mkdir()
+    (named,) = missing(tmp_path)
+    assert named.startswith("sub-P2: ")
+
+
+def test_rows_of_the_table_that_match_nobody_are_named(tmp_path):
+    visit(tmp_path / "P1" / "baseline")
+    (tmp_path / "P2").mkdir()
+    participants(tmp_path, "participant_id\tindex_level\nP1\tL4/L5\nP2\tL4/L5\nPl\tn/a\n")
+    named = missing(tmp_path)
+    assert len(named) == 2
+    assert "line 4: sub-Pl" in named[1]
+
+
+def test_rows_of_a_heap_that_match_nobody_are_told_by_line_alone(tmp_path):
+    heap(tmp_path, ("A", "20250101"), ("B", "20250101"))
+    rows = f"A\tL4/L5\n{pseudonym('B', KEY)}\tL5/S1\nCANARY\tL4/L5\n"
+    participants(tmp_path, "participant_id\tindex_level\n" + rows)
+    (named,) = missing(tmp_path, key=KEY)
+    assert "line 4" in named
+    assert "CANARY" not in named
 
 
 def test_a_table_without_levels_names_none(tmp_path):

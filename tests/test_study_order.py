@@ -8,7 +8,7 @@ import pytest
 
 from t2disc.errors import VisitOrderUnknown
 from t2disc.study import order_visits
-from t2disc.study.dates import real_date
+from t2disc.study.order import usual_day
 
 
 def order(visits: dict[str, str | None], *listed: str) -> tuple[tuple[str, ...], str]:
@@ -76,11 +76,17 @@ def test_a_single_visit_needs_no_order():
     assert order({"ses-red": None}) == (("ses-red",), "single")
 
 
-@pytest.mark.parametrize("text", [None, "", "1899-12-31", "1900-01-01", "0001-01-01", "2024-13-01", "20x4"])
-def test_placeholders_are_no_dates(text):
-    assert real_date(text) is None
-
-
-@pytest.mark.parametrize("text", ["2024-02-29", "1925-06-01", "1900-01-02"])
-def test_real_and_shifted_dates_are_kept(text):
-    assert real_date(text) == text
+@pytest.mark.parametrize(
+    ("dates", "day"),
+    [
+        ([], None),
+        ([None, None], None),
+        ([None, "2024-01-02"], "2024-01-02"),
+        (["2023-01-02", "2024-01-02", "2024-01-02"], "2024-01-02"),
+        (["2025-01-02", "2024-01-02", "2024-01-02"], "2024-01-02"),
+        (["2024-01-03", "2024-01-02"], "2024-01-02"),
+    ],
+    ids=["no file", "no date", "one", "a prior exam among them", "a later report among them", "across midnight"],
+)
+def test_the_day_of_a_visit_is_that_of_most_of_its_files_in_any_order(dates, day):
+    assert usual_day(dates) == usual_day(dates[::-1]) == day

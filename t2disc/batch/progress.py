@@ -18,6 +18,9 @@ class Reporter(Protocol):
     def visit_started(self, visit: Visit, decision: Decision) -> None:
         """Tell that a visit starts, and why."""
 
+    def visit_warned(self, visit: Visit, text: str) -> None:
+        """Tell what should be looked at in a visit that goes on."""
+
     def visit_finished(self, record: VisitRecord, seconds: float) -> None:
         """Tell how a visit ended: done or quarantined."""
 
@@ -29,6 +32,9 @@ class Silent:
         """Say nothing."""
 
     def visit_started(self, visit: Visit, decision: Decision) -> None:
+        """Say nothing."""
+
+    def visit_warned(self, visit: Visit, text: str) -> None:
         """Say nothing."""
 
     def visit_finished(self, record: VisitRecord, seconds: float) -> None:

@@ -18,6 +18,8 @@ from t2disc.model import Visit
 if TYPE_CHECKING:
     from t2disc.model.protocol import Protocol
 
+    Files = tuple[store.StoredFile, ...]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSettings:
@@ -31,14 +33,15 @@ class RunSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyOutcome:
-    """How a run ended: the records of its own visits, and the summary of all that lies in the output folder."""
+    """How a run ended: the record of each visit, what the tables say, and what should be looked at."""
 
     records: tuple[store.VisitRecord, ...]
     summary: study.StudySummary
+    warnings: tuple[str, ...] = ()
 
     @property
     def quarantined(self) -> tuple[store.VisitRecord, ...]:
-        """Visits of this run that were refused."""
+        """Visits that were refused."""
         return tuple(record for record in self.records if not record.is_done)
 
 
@@ -48,7 +51,8 @@ def run_study(visits: Sequence[Visit], settings: RunSettings, reporter: Reporter
     Parameters
     ----------
     visits
-        As found by :func:`t2disc.study.find_visits`.
+        All visits of the study, as found by :func:`t2disc.study.find_visits`: the tables hold these and no others.
+        Results of other visits that lie in the output folder stay there, and a warning names them.
     settings
         Output folder, protocol, labels.
     reporter
@@ -68,15 +72,25 @@ def run_study(visits: Sequence[Visit], settings: RunSettings, reporter: Reporter
         store.sweep_leftovers(settings.out)
         reporter.run_started(len(visits))
         records = tuple(_run_visit(visit, settings, reporter) for visit in visits)
-        summary = study.summarise(store.read_records(settings.out), settings.protocol.study.visit_order)
+        summary = study.summarise(records, settings.protocol.study.visit_order)
         study.write_summary(settings.out, summary)
-    return StudyOutcome(records=records, summary=summary)
+        warnings = (*_strangers(settings.out, records), *summary.warnings)
+    return StudyOutcome(records=records, summary=summary, warnings=warnings)
 
 
 def _describe_dataset(out: Path) -> None:
     store.refuse_foreign_dataset(out)
     for file in store.dataset_files():
         store.update_file(out.joinpath(*file.path.parts), file.content)
+
+
+def _strangers(out: Path, records: Sequence[store.VisitRecord]) -> tuple[str, ...]:
+    """Name the results in the output folder that are of no visit of the study, in one warning."""
+    own = {record.key for record in records}
+    others = [key for key in store.recorded_keys(out) if key not in own]
+    if not others:
+        return ()
+    return (f"left out of the tables: earlier results of visits that are not in the study: {', '.join(others)}",)
 
 
 def _run_visit(visit: Visit, settings: RunSettings, reporter: Reporter) -> store.VisitRecord:
@@ -87,19 +101,32 @@ def _run_visit(visit: Visit, settings: RunSettings, reporter: Reporter) -> store
         reporter.visit_finished(previous, 0.0)
         return previous
     started = perf_counter()
-    record, files = _attempt(visit, settings)
+    record, files = _attempt(visit, settings, reporter)
     store.publish_visit(settings.out / visit.participant_id / visit.session_id, files)
     reporter.visit_finished(record, perf_counter() - started)
     return record
 
 
-def _attempt(visit: Visit, settings: RunSettings) -> tuple[store.VisitRecord, tuple[store.StoredFile, ...]]:
+def _attempt(visit: Visit, settings: RunSettings, reporter: Reporter) -> tuple[store.VisitRecord, Files]:
     """Tell the visit's story; when it fails, its record says why and is all that is stored of it."""
     try:
         result = study.analyse_visit(visit, settings.protocol, settings.labels_dir)
-        return study.visit_record(result), study.visit_files(result, with_figures=settings.with_figures)
+        maps = study.visit_files(result)
+        pictures, remarks = _draw(result, reporter) if settings.with_figures else ((), ())
+        record = study.visit_record(result, remarks)
+        return record, (*maps, *pictures, store.record_file(record))
     except StoreError:
         raise
     except Exception as fault:
         record = study.refusal_record(visit, as_refusal(fault).at(visit.key))
         return record, (store.record_file(record),)
+
+
+def _draw(result: study.VisitResult, reporter: Reporter) -> tuple[Files, tuple[str, ...]]:
+    """Draw the pictures of a measured visit; when that fails, its numbers stand and a remark says so."""
+    try:
+        return tuple(study.visit_figures(result)), ()
+    except Exception as fault:
+        remark = f"pictures could not be drawn ({type(fault).__name__})"
+        reporter.visit_warned(result.visit, remark)
+        return (), (remark,)

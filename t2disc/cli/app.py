@@ -8,16 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from t2disc import __version__
-from t2disc.cli.exits import coded_exits
+from t2disc.cli.exits import MEANINGS, coded_exits
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_EXITS = (
-    "Exit codes: 0 all done; 1 internal error; 2 usage, protocol file or layout of the study folder; "
-    "3 some visits quarantined, the others done; 4 environment (disk, lock, permission); "
-    "130 interrupted; 143 terminated."
-)
+_EXITS = f"Exit codes: {'; '.join(f'{code.value} {text}' for code, text in MEANINGS.items())}."
 
 app = typer.Typer(
     help="Quantitative T2 of lumbar discs, from multi-echo DICOM to disc change.",
@@ -97,7 +93,7 @@ def check(study: Study, out: Out = None, labels: Labels = None, protocol: Protoc
 
 @app.command(epilog=_EXITS)
 def simulate(
-    out: Annotated[Path, typer.Argument(help="Folder for the simulated study.")],
+    out: Annotated[Path, typer.Argument(help="New or empty folder for the simulated study.")],
     participants: Annotated[int, typer.Option("--participants", min=1, help="Number of participants.")] = 2,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Draws bodies, noise and identifiers.")] = 0,
     size: Annotated[str, typer.Option("--size", help="tiny, small, or full for a clinical matrix.")] = "small",
@@ -121,7 +117,9 @@ def simulate(
 
 @app.command(epilog=_EXITS)
 def demo(
-    study: Annotated[Path | None, typer.Argument(help="Study folder; simulated when left out.")] = None,
+    study: Annotated[
+        Path | None, typer.Argument(help="Study folder; when left out, one is simulated or an earlier one used.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Output folder.", show_default="as fit, or ./t2disc-demo")
     ] = None,

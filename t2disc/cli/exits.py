@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import threading
 from collections.abc import Iterator
@@ -12,21 +11,32 @@ from types import FrameType
 
 import typer
 
+from t2disc.cli.logs import log
 from t2disc.errors import InputError, StoreError, StudyError, T2DiscError, UsageError
-
-log = logging.getLogger("t2disc")
 
 
 class ExitCode(IntEnum):
-    """How a command ended."""
+    """How a command ended; :data:`MEANINGS` says it in words."""
 
-    DONE = 0  # everything was done
-    INTERNAL = 1  # a fault of t2disc
-    USAGE = 2  # the call, the protocol file or the layout of the study folder
-    QUARANTINED = 3  # some visits were refused; the others are done
-    ENVIRONMENT = 4  # disk, lock or permission
-    INTERRUPTED = 130  # Ctrl-C
-    TERMINATED = 143  # SIGTERM
+    DONE = 0
+    INTERNAL = 1
+    USAGE = 2
+    QUARANTINED = 3
+    ENVIRONMENT = 4
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+MEANINGS = {
+    ExitCode.DONE: "all done",
+    ExitCode.INTERNAL: "internal error",
+    ExitCode.USAGE: "usage, protocol file, or the study folder or its labels as a whole",
+    ExitCode.QUARANTINED: "some visits quarantined, the others done",
+    ExitCode.ENVIRONMENT: "environment (disk full, output folder in use, no permission)",
+    ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
+    ExitCode.TERMINATED: "terminated (SIGTERM)",
+}
+"""The one home of the meanings: the help prints them, and docs/protocol.md is compared with them."""
 
 
 class Terminated(BaseException):
@@ -54,12 +64,10 @@ def coded_exits() -> Iterator[None]:
 
 
 def exit_code(error: T2DiscError) -> ExitCode:
-    """Return the exit code of an error that ends a command."""
+    """Return the exit code of an error that ends a command; what is wrong with one visit alone ends none."""
     if isinstance(error, StoreError):
         return ExitCode.ENVIRONMENT
-    if isinstance(error, (UsageError, StudyError)):
-        return ExitCode.USAGE
-    return ExitCode.QUARANTINED if isinstance(error, InputError) else ExitCode.INTERNAL
+    return ExitCode.USAGE if isinstance(error, (UsageError, StudyError, InputError)) else ExitCode.INTERNAL
 
 
 def _leave(text: str, code: ExitCode) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from t2disc.cli.exits import ExitCode, log
+from t2disc.cli.exits import ExitCode
+from t2disc.cli.logs import log
 from t2disc.errors import ArgumentInvalid
 
 if TYPE_CHECKING:
@@ -56,8 +57,9 @@ def run_fit(request: FitRequest, stderr: Console, *, command: str = "fit") -> Ex
     _refuse_out_in_inputs(request)
     key = study.read_or_make_key(request.study_dir) if _is_heap(request, protocol) else None
     visits = _find(request, protocol, key)
+    warnings = _warnings(request, protocol, key, visits)
     started = perf_counter()
-    outcome = _run(request, protocol, visits, stderr, command)
+    outcome = _run(request, protocol, visits, warnings, stderr, command)
     _show(request, outcome, seconds=perf_counter() - started)
     return ExitCode.QUARANTINED if outcome.quarantined else ExitCode.DONE
 
@@ -71,11 +73,11 @@ def run_check(request: FitRequest) -> ExitCode:
     _refuse_out_in_inputs(request)
     key = study.read_or_lend_key(request.study_dir) if _is_heap(request, protocol) else None
     visits = _find(request, protocol, key)
+    warnings = _warnings(request, protocol, key, visits)
     inspections = [study.inspect_visit(visit, protocol, request.labels_dir) for visit in visits]
     console = stdout_console()
     show_inspections(console, inspections)
-    for text in study.order_warnings(visits, protocol.study.visit_order):
-        log.warning(text)
+    _warn((*warnings, *study.order_warnings(inspections, protocol.study.visit_order)))
     if key is not None and key.is_provisional:
         console.print("The names are provisional: t2disc fit makes the key of the pseudonyms.")
     n_refused = sum(inspection.refusal is not None for inspection in inspections)
@@ -84,11 +86,12 @@ def run_check(request: FitRequest) -> ExitCode:
 
 
 def run_demo(study_dir: Path | None, out: Path | None, stderr: Console) -> ExitCode:
-    """Measure a study with pictures; without one, simulate a small one first."""
+    """Measure a study with pictures; without one, simulate a small one first, or use that of an earlier demo."""
     if study_dir is None:
         folder = out or Path("t2disc-demo")
         study_dir, out = folder / "study", folder / "t2disc"
-        run_simulate(study_dir, SimulateRequest())
+        if not (study_dir / "participants.tsv").is_file():  # written last
+            run_simulate(study_dir, SimulateRequest())
     labels = study_dir / "labels"
     request = FitRequest(
         study_dir=study_dir,
@@ -100,7 +103,7 @@ def run_demo(study_dir: Path | None, out: Path | None, stderr: Console) -> ExitC
 
 
 def run_simulate(out: Path, request: SimulateRequest) -> ExitCode:
-    """Write a simulated study of real DICOM, with its truth."""
+    """Write a simulated study of real DICOM, with its truth, into a new or empty folder."""
     from t2disc.cli.show import stdout_console
     from t2disc.simulate import default_study, simulate_study
     from t2disc.store import StoredFile, write_tree
@@ -113,6 +116,7 @@ def run_simulate(out: Path, request: SimulateRequest) -> ExitCode:
         snr=request.snr,
         model=request.model,
     )
+    _refuse_filled(out)
     files = (StoredFile(path=file.path, content=file.content) for file in simulate_study(recipe))
     n_files = write_tree(out, files, is_durable=False)
     text = f"{n_files} files of {request.n_participants} simulated participants in {out}"
@@ -120,10 +124,35 @@ def run_simulate(out: Path, request: SimulateRequest) -> ExitCode:
     return ExitCode.DONE
 
 
+def _refuse_filled(out: Path) -> None:
+    """Keep a simulated study from mixing with what is there: another study, or a part of one."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ArgumentInvalid(
+            "a place for the simulated study that is not an empty folder",
+            expected="a new or an empty folder",
+            todo="choose another folder, or remove what is there",
+        )
+
+
 def _find(request: FitRequest, protocol: Protocol, key: PseudonymKey | None) -> tuple[Visit, ...]:
     from t2disc import study
 
     return study.find_visits(request.study_dir, protocol, ignore=_ignored(request), key=key)
+
+
+def _warnings(
+    request: FitRequest, protocol: Protocol, key: PseudonymKey | None, visits: tuple[Visit, ...]
+) -> tuple[str, ...]:
+    """Return what should be looked at before anything is measured: whoever is named and not there."""
+    from t2disc import study
+
+    missing = study.participant_warnings(request.study_dir, visits, protocol, ignore=_ignored(request), key=key)
+    return (*missing, *study.label_warnings(visits, request.labels_dir))
+
+
+def _warn(texts: tuple[str, ...]) -> None:
+    for text in texts:
+        log.warning(text)
 
 
 def _is_heap(request: FitRequest, protocol: Protocol) -> bool:
@@ -147,7 +176,12 @@ def _refuse_out_in_inputs(request: FitRequest) -> None:
 
 
 def _run(
-    request: FitRequest, protocol: Protocol, visits: tuple[Visit, ...], stderr: Console, command: str
+    request: FitRequest,
+    protocol: Protocol,
+    visits: tuple[Visit, ...],
+    warnings: tuple[str, ...],
+    stderr: Console,
+    command: str,
 ) -> StudyOutcome:
     from t2disc.batch import RunSettings, run_study
     from t2disc.cli.progress import RunProgress
@@ -156,8 +190,9 @@ def _run(
         out=request.out, protocol=protocol, labels_dir=request.labels_dir, with_figures=request.with_figures
     )
     with RunProgress(stderr, request.out, command) as progress:
+        _warn(warnings)
         outcome = run_study(visits, settings, progress)
-        progress.run_finished(outcome.summary.warnings)
+        progress.run_finished(outcome.warnings)
     return outcome
 
 
@@ -165,12 +200,5 @@ def _show(request: FitRequest, outcome: StudyOutcome, *, seconds: float) -> None
     from t2disc.cli.show import show_places, show_summary, stdout_console
 
     console = stdout_console()
-    own = {record.key for record in outcome.records}
-    visits = tuple(row for row in outcome.summary.visits if row.record.key in own)
-    summary = replace(
-        outcome.summary,
-        discs=tuple(row for row in outcome.summary.discs if row.record.key in own),
-        visits=visits,
-    )
-    show_summary(console, summary)
-    show_places(console, request.out, visits, with_figures=request.with_figures, seconds=seconds)
+    show_summary(console, outcome.summary)
+    show_places(console, request.out, outcome.summary.visits, with_figures=request.with_figures, seconds=seconds)

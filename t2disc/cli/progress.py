@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from t2disc.cli.logs import RunLog
+from t2disc.cli.logs import RunLog, log
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from t2disc.batch import Decision
     from t2disc.model import Visit
     from t2disc.store import VisitRecord
-
-log = logging.getLogger("t2disc")
 
 
 class RunProgress:
@@ -55,6 +52,10 @@ class RunProgress:
         """Log a visit's key, and why it runs."""
         log.info("%s: %s (%s)", visit.key, decision.action, decision.why)
         self._bar.update(self._task, description=visit.key)
+
+    def visit_warned(self, visit: Visit, text: str) -> None:
+        """Log what should be looked at."""
+        log.warning("%s: %s", visit.key, text)
 
     def visit_finished(self, record: VisitRecord, seconds: float) -> None:
         """Log how a visit ended."""

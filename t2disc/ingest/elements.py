@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 import struct
 from functools import cache
@@ -11,6 +12,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
+_LAST_PLACEHOLDER = datetime.date(1900, 1, 1)
 _PLAIN_VR = frozenset({"CS", "DS", "IS", "UI", "DA", "TM", "DT"})  # ASCII by definition: read here, ten times faster
 
 
@@ -39,7 +41,7 @@ def numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...] | N
     value = _value(dataset, keyword)
     items = [value] if isinstance(value, (str, bytes, int, float)) else list(value if value is not None else ())
     try:
-        found = tuple(float(item) for item in items)
+        found = tuple(float(str(item).replace("_", "?")) for item in items)  # Python would read 2_5 as 25
     except (TypeError, ValueError):
         return None
     return found if len(found) == count and all(map(math.isfinite, found)) else None
@@ -58,11 +60,17 @@ def is_filled(dataset: Dataset, keyword: str) -> bool:
 
 
 def date(dataset: Dataset, *keywords: str) -> str | None:
-    """Return the first plausible date as YYYY-MM-DD; dates before 1900 are placeholders of de-identification."""
+    """Return the first real date as YYYY-MM-DD.
+
+    Dates before 1900 and its first day are placeholders of de-identification, not dates.
+    """
     for keyword in keywords:
-        digits = text(dataset, keyword).replace(".", "").replace("-", "")[:8]
-        if len(digits) == 8 and digits.isdigit() and _is_calendar(digits):
-            return f"{digits[:4]}-{digits[4:6]}-{digits[6:]}"
+        try:
+            day = datetime.date.fromisoformat(text(dataset, keyword).replace(".", "")[:8])
+        except ValueError:
+            continue
+        if day > _LAST_PLACEHOLDER:
+            return day.isoformat()
     return None
 
 
@@ -83,10 +91,6 @@ def _private(dataset: Dataset, tag: int) -> float | None:
     except (TypeError, ValueError):
         return None
     return found if math.isfinite(found) else None
-
-
-def _is_calendar(digits: str) -> bool:
-    return int(digits[:4]) >= 1900 and 1 <= int(digits[4:6]) <= 12 and 1 <= int(digits[6:]) <= 31
 
 
 def _value(dataset: Dataset, keyword: str) -> Any:

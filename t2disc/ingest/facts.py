@@ -5,6 +5,7 @@ Free-text facts (model, software, coil) are cut to 64 plain characters.
 
 from __future__ import annotations
 
+import math
 import re
 
 from pydicom.dataset import Dataset
@@ -14,10 +15,12 @@ from t2disc.ingest.frames import Frame
 from t2disc.ingest.frametype import vendor
 from t2disc.model import Acquisition
 
+DATES = ("AcquisitionDate", "AcquisitionDateTime", "SeriesDate", "ContentDate", "StudyDate")
+"""Keywords of the elements that tell the day of acquisition, the nearest first."""
+
 FACTS = (
     "Manufacturer", "ManufacturerModelName", "MagneticFieldStrength", "SoftwareVersions", "ReceiveCoilName",
-    "RepetitionTime", "FlipAngle", "AcquisitionDate", "AcquisitionDateTime", "AcquisitionTime", "SeriesDate",
-    "ContentDate", "StudyDate",
+    "RepetitionTime", "FlipAngle", "AcquisitionTime", *DATES,
 )  # fmt: skip
 """Keywords of the elements that :func:`acquisition_of` reads, at the top or in a functional group."""
 
@@ -38,11 +41,10 @@ def acquisition_of(ds: Dataset, frame: Frame, step_mm: float) -> Acquisition:
         sequence=frame.sequence,
         repetition_time_ms=el.number(timing, "RepetitionTime"),
         flip_angle_deg=el.number(timing, "FlipAngle"),
+        voxel_size_mm=(*_pixel_size_mm(frame), round(step_mm, 4)),
         slice_thickness_mm=thickness,
         slice_gap_mm=None if thickness is None else round(step_mm - thickness, 4) + 0.0,
-        acquisition_date=el.date(
-            ds, "AcquisitionDate", "AcquisitionDateTime", "SeriesDate", "ContentDate", "StudyDate"
-        ),
+        acquisition_date=el.date(ds, *DATES),
         acquisition_time=_time(ds),
     )
 
@@ -50,6 +52,11 @@ def acquisition_of(ds: Dataset, frame: Frame, step_mm: float) -> Acquisition:
 def plain(text: str) -> str | None:
     """Return a header's text reduced to plain characters and 64 of them, ``None`` when nothing is left."""
     return _PLAIN.sub(" ", text).strip()[:_MAX_TEXT] or None
+
+
+def _pixel_size_mm(frame: Frame) -> tuple[float, float]:
+    between_rows, between_columns = frame.plane.spacing_mm or (math.nan, math.nan)
+    return between_columns, between_rows
 
 
 def _group(ds: Dataset, keyword: str) -> Dataset:
@@ -62,7 +69,7 @@ def _group(ds: Dataset, keyword: str) -> Dataset:
 
 
 def _time(ds: Dataset) -> str | None:
-    """Return the time of acquisition as HH:MM:SS; midnight to the second beside a placeholder date is no time."""
+    """Return the time of acquisition as HH:MM:SS; beside a placeholder date it is a placeholder too."""
     moment = el.text(ds, "AcquisitionTime") or el.text(ds, "AcquisitionDateTime")[8:]
     digits = moment.split(".")[0].replace(":", "")[:6]
     if len(digits) != 6 or not digits.isdigit() or el.date(ds, "AcquisitionDate", "AcquisitionDateTime") is None:

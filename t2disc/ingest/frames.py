@@ -24,6 +24,8 @@ class PixelSource:
     columns: int
     n_frames: int
     bits_allocated: int
+    bits_stored: int
+    high_bit: int
     is_signed: bool
     is_grey: bool  # one MONOCHROME sample per pixel
     is_lossy: bool

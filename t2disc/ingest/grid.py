@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from t2disc.errors import (
     EchoDoubled,
     EchoMissing,
+    EchoNumbersContradict,
     EchoTimeMissing,
     EchoTimeNotANumber,
     EchoTimeNotPositive,
@@ -30,7 +31,7 @@ from t2disc.errors import (
     SlicesSheared,
 )
 from t2disc.ingest.frames import Frame, Plane
-from t2disc.ingest.series import Group, distinct
+from t2disc.ingest.series import ECHO_TIME_TOLERANCE_MS, Group, distinct
 
 _SAME_SLICE_MM = 0.1  # planes closer than this along the normal are one slice
 _STEP_NOTED, _STEP_REFUSED = 0.01, 0.05  # deviation of one slice step from the median step
@@ -87,7 +88,8 @@ def lay_out(group: Group) -> Layout:
     _nothing_missing(cells, n_slices=len(depths_mm), echo_times_ms=echo_times_ms)
     ordered = tuple(tuple(cells[z, e][0] for z in range(len(depths_mm))) for e in range(len(echo_times_ms)))
     _whole_train(ordered)
-    notes = _even_steps(np.array(depths_mm))
+    notes = _even_steps(np.array(depths_mm)) + _even_train(np.array(echo_times_ms))
+    _stated_step(np.array(depths_mm), frames[0].plane)
     _straight_stack(ordered, normal)
     return Layout(ordered, echo_times_ms, _affine(ordered[0]), notes)
 
@@ -115,6 +117,8 @@ def check_geometry(frames: Sequence[Frame]) -> None:
         raise GeometryMissing("an image orientation whose directions are not at right angles and of length 1")
     if min(planes[0].spacing_mm or (0,)) <= 0:
         raise GeometryMissing("a pixel spacing that is not above 0 mm")
+    if len({plane.position_mm for plane in planes}) == 1 and not (planes[0].step_mm or planes[0].thickness_mm):
+        raise GeometryMissing("a single slice that does not say how thick it is")
 
 
 def check_size(frames: Sequence[Frame], n_echoes: int) -> None:
@@ -180,13 +184,34 @@ def _nothing_missing(cells: Cells, *, n_slices: int, echo_times_ms: Sequence[flo
 
 
 def _whole_train(ordered: Sequence[Sequence[Frame]]) -> None:
-    """Refuse a train whose echo numbers show a gap; where all carry one number, the numbers say nothing."""
-    numbers = [echo[0].echo.number for echo in ordered]
-    if None in numbers or len(set(numbers)) < len(numbers):
+    """Refuse a train whose echo numbers show a gap or contradict the echo times.
+
+    Where all images carry one number, the numbers say nothing.
+    """
+    of_echo = [{frame.echo.number for frame in echo} for echo in ordered]
+    numbers = set[int | None]().union(*of_echo)
+    if None in numbers or len(numbers) < len(ordered):
         return
-    known = sorted(number for number in numbers if number is not None)
+    if any(len(own) > 1 for own in of_echo):
+        raise EchoNumbersContradict(f"{max(map(len, of_echo))} echo numbers at one echo time")
+    known = [number for own in of_echo for number in own if number is not None]
+    if known != sorted(known):
+        raise EchoNumbersContradict(f"echo numbers {', '.join(map(str, known))} at rising echo times")
     if known != list(range(known[0], known[0] + len(known))) or known[0] > 1:
         raise EchoMissing(f"echo numbers {', '.join(map(str, known))}", expected="echo numbers without a gap from 1")
+
+
+def _even_train(echo_times_ms: NDArray[np.float64]) -> tuple[str, ...]:
+    """Note a gap of whole echo spacings: an echo may have been lost, and the header does not tell."""
+    if echo_times_ms.size < 3:
+        return ()
+    steps = np.diff(echo_times_ms, prepend=0.0)
+    spacing_ms = steps[1:].min()
+    gaps = np.round(steps / spacing_ms)
+    is_train = np.abs(steps - gaps * spacing_ms).max() <= ECHO_TIME_TOLERANCE_MS and np.median(gaps) == 1
+    if is_train and gaps.max() > 1:
+        return (f"{int(gaps.sum() - gaps.size)} echo times seem to be missing from an even train; fitted as they are",)
+    return ()
 
 
 def _even_steps(depths_mm: NDArray[np.float64]) -> tuple[str, ...]:
@@ -205,6 +230,19 @@ def _even_steps(depths_mm: NDArray[np.float64]) -> tuple[str, ...]:
     if worst > _STEP_NOTED:
         return (f"slice steps {steps.min():.4g}-{steps.max():.4g} mm, taken as even",)
     return ()
+
+
+def _stated_step(depths_mm: NDArray[np.float64], plane: Plane) -> None:
+    """Refuse slices a whole number of stated steps apart: every second one may have been lost.
+
+    SpacingBetweenSlices (0018,0088) below the slice thickness is some vendors' gap, not the step.
+    """
+    if depths_mm.size < 2 or not plane.step_mm or plane.step_mm < (plane.thickness_mm or 0.0):
+        return
+    step_mm = float(np.median(np.diff(depths_mm)))
+    ratio = step_mm / plane.step_mm
+    if ratio > 1.5 and abs(ratio - round(ratio)) <= _STEP_REFUSED:
+        raise SliceMissing(f"slices {step_mm:.4g} mm apart where the header states {plane.step_mm:.4g} mm")
 
 
 def _straight_stack(ordered: Sequence[Sequence[Frame]], normal: NDArray[np.float64]) -> None:
@@ -228,7 +266,7 @@ def _affine(slices: Sequence[Frame]) -> NDArray[np.float64]:
     if len(slices) > 1:
         step = (np.asarray(last.position_mm) - np.asarray(first.position_mm)) / (len(slices) - 1)
     else:
-        step = slice_normal(slices[0]) * (first.step_mm or first.thickness_mm or 1.0)
+        step = slice_normal(slices[0]) * (first.step_mm or first.thickness_mm or np.nan)
     lps = np.eye(4)
     lps[:3] = np.column_stack([row * between_columns, -column * between_rows, step, origin])
     return np.diag([-1.0, -1.0, 1.0, 1.0]) @ lps

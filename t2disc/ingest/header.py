@@ -10,16 +10,17 @@ from pathlib import Path
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
-from t2disc.errors import DeflateBomb, DicomUnreadable, NoImages
+from t2disc.errors import DicomUnreadable, NoImages
 from t2disc.ingest import elements as el
 from t2disc.ingest.dicomfile import DicomHeader, quiet, read_header
-from t2disc.ingest.facts import FACTS, acquisition_of
+from t2disc.ingest.facts import DATES, FACTS, acquisition_of
 from t2disc.ingest.frames import Echo, Frame, PixelSource, Plane, Rescale, Series
 from t2disc.ingest.frametype import component, sequence
 from t2disc.model import Acquisition, Identity
 
 _MR_CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.4"})
 _ENHANCED_CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4"})
+_DICOMDIR = "1.2.840.10008.1.3.10"
 _LOSSY_SYNTAXES = frozenset(
     {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.203"}
 )
@@ -31,7 +32,8 @@ _KEYWORDS = (
     "PatientID", "ScanningSequence", "EchoPulseSequence", "SliceThickness", "EchoTime", "EchoNumbers",
     "SpacingBetweenSlices", "SeriesInstanceUID", "SeriesNumber", "ImagePositionPatient", "ImageOrientationPatient",
     "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns", "PixelSpacing",
-    "BitsAllocated", "PixelRepresentation", "RescaleIntercept", "RescaleSlope", "LossyImageCompression",
+    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "RescaleIntercept", "RescaleSlope",
+    "LossyImageCompression",
     "SpecificCharacterSet", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
 
@@ -45,7 +47,7 @@ _PRIVATE = [tag + b for b in _BLOCKS for tag in (0x20050000, 0x00430000)] + [
     tag + (b << 8) for b in _BLOCKS for tag in (0x2005000E, 0x0043002F)
 ]
 _WANTED = (*_tags(*_KEYWORDS), *_PRIVATE)
-_WHO = _tags("SOPClassUID", "PatientID", "StudyDate")
+_WHO = _tags("PatientID", "StudyDate", *DATES)
 _FACTS = _tags(*FACTS, "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 
 
@@ -58,34 +60,45 @@ class NotUsed:
 
 
 def read_frames(path: Path) -> list[Frame] | NotUsed:
-    """Return the planes of one file, or what the file is instead. Reads no pixel.
-
-    Raises
-    ------
-    DeflateBomb
-        ``deflate-bomb``: the header alone expands beyond 64 MiB.
-    """
+    """Return the planes of one file, or what the file is instead. Reads no pixel."""
     try:
         with quiet():
             header = read_header(path, _WANTED)
             return NotUsed("not an image") if header is None else _frames(path, header)
-    except DeflateBomb:
-        raise
     except Exception:  # pydicom raises any of a dozen kinds on damaged bytes; also OSError, MemoryError
         return NotUsed("unreadable")
 
 
 def read_identity(path: Path) -> Identity | None:
-    """Return whose image a file is and of which day, ``None`` when it is not a DICOM MR image."""
+    """Return whose a DICOM file is and of which day, ``None`` when the file is no DICOM.
+
+    Damaged files are told as far as their header goes: whose they are comes early.
+
+    Raises
+    ------
+    DicomUnreadable
+        ``dicom-unreadable``: a damaged DICOM file that does not tell whose it is.
+    """
     try:
         with quiet():
             header = read_header(path, _WHO)
-    except Exception:  # as in read_frames
-        return None
-    if header is None or el.text(header.dataset, "SOPClassUID") not in _MR_CLASSES | _ENHANCED_CLASSES:
-        return None
-    dataset = header.dataset
-    return Identity(patient_id=el.text(dataset, "PatientID"), study_date=el.date(dataset, "StudyDate"))
+            return None if header is None or header.media_class == _DICOMDIR else _identity(header)
+    except DicomUnreadable:
+        raise
+    except Exception as error:  # as in read_frames
+        raise DicomUnreadable("a damaged DICOM file that does not tell whose it is") from error
+
+
+def _identity(header: DicomHeader) -> Identity:
+    ds = header.dataset
+    patient_id = el.text(ds, "PatientID")
+    if header.pixel_offset < 0 and not patient_id:
+        raise DicomUnreadable("a DICOM file that does not tell whose it is")
+    return Identity(
+        patient_id=patient_id,
+        study_date=el.date(ds, "StudyDate"),
+        acquisition_date=el.date(ds, *DATES),
+    )
 
 
 def read_facts(path: Path, frame: Frame, step_mm: float) -> Acquisition:
@@ -111,17 +124,23 @@ def read_facts(path: Path, frame: Frame, step_mm: float) -> Acquisition:
 def _frames(path: Path, header: DicomHeader) -> list[Frame] | NotUsed:
     sop_class = el.text(header.dataset, "SOPClassUID")
     if sop_class not in _MR_CLASSES | _ENHANCED_CLASSES:
-        return NotUsed("other object" if sop_class else "unreadable")
+        return NotUsed("other object" if sop_class or header.media_class == _DICOMDIR else "unreadable")
     if header.pixel_offset < 0:
         return NotUsed("unreadable", el.text(header.dataset, "SeriesInstanceUID"))
-    source = _pixel_source(path, header)
+    n_planes = len(header.dataset.get("PerFrameFunctionalGroupsSequence") or "1")
+    if (el.integer(header.dataset, "NumberOfFrames") or 1) != n_planes:
+        return NotUsed("unreadable", el.text(header.dataset, "SeriesInstanceUID"))
+    source = _pixel_source(path, header, n_planes)
     if "PerFrameFunctionalGroupsSequence" in header.dataset:
         return list(_enhanced(header.dataset, source))
     return [_classic(header.dataset, source)]
 
 
-def _pixel_source(path: Path, header: DicomHeader) -> PixelSource:
+def _pixel_source(path: Path, header: DicomHeader, n_planes: int) -> PixelSource:
     ds, syntax = header.dataset, header.transfer_syntax
+    bits_allocated = el.integer(ds, "BitsAllocated") or 0
+    bits_stored = el.integer(ds, "BitsStored") or bits_allocated
+    high_bit = el.integer(ds, "HighBit")
     declared_lossy = el.text(ds, "LossyImageCompression")
     return PixelSource(
         path=path,
@@ -131,8 +150,10 @@ def _pixel_source(path: Path, header: DicomHeader) -> PixelSource:
         file_bytes=header.file_bytes,
         rows=el.integer(ds, "Rows") or 0,
         columns=el.integer(ds, "Columns") or 0,
-        n_frames=el.integer(ds, "NumberOfFrames") or 1,
-        bits_allocated=el.integer(ds, "BitsAllocated") or 0,
+        n_frames=n_planes,
+        bits_allocated=bits_allocated,
+        bits_stored=bits_stored,
+        high_bit=bits_stored - 1 if high_bit is None else high_bit,
         is_signed=el.integer(ds, "PixelRepresentation") == 1,
         is_grey=el.integer(ds, "SamplesPerPixel") == 1
         and el.text(ds, "PhotometricInterpretation").startswith("MONOCHROME"),

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from t2disc.errors import DicomUnreadable, NoImages
+from t2disc.errors import DicomUnreadable, NoImages, NoMultiEchoSeries
 from t2disc.ingest import bids
 from t2disc.ingest.duplicates import drop_copies
 from t2disc.ingest.frames import Frame
 from t2disc.ingest.grid import Layout, lay_out
 from t2disc.ingest.header import NotUsed, read_facts, read_frames
-from t2disc.ingest.pixels import read_signal
+from t2disc.ingest.pixels import check_sources, read_signal
 from t2disc.ingest.rescale import common_scale
 from t2disc.ingest.scan import files_of
 from t2disc.ingest.series import choose_series
@@ -41,7 +41,7 @@ class _Plan:
 
 
 def load_stack(
-    source: Path | str | Sequence[Path],
+    source: Path | str | Sequence[Path | str],
     *,
     settings: IngestSettings | None = None,
     require_spin_echo: bool | None = None,
@@ -69,12 +69,12 @@ def load_stack(
     Raises
     ------
     InputError
-        With the codes listed in docs/dicom.md; see :mod:`t2disc.errors`.
+        With the codes listed in docs/codes.md; see :mod:`t2disc.errors`.
     """
-    files = files_of(source)
+    files, spin_echo = files_of(source), _spin_echo(settings, require_spin_echo)
     if bids.echo_files(files):
-        return bids.load_echoes(files)
-    plan = _plan(files, settings, require_spin_echo=_spin_echo(settings, require_spin_echo))
+        return bids.load_echoes(files, settings, require_spin_echo=spin_echo)
+    plan = _plan(files, settings, require_spin_echo=spin_echo)
     n_slices = plan.layout.shape[2]
     scales = [plan.scales[i : i + n_slices] for i in range(0, len(plan.scales), n_slices)]
     return EchoStack(
@@ -88,7 +88,7 @@ def load_stack(
 
 
 def take_inventory(
-    source: Path | str | Sequence[Path],
+    source: Path | str | Sequence[Path | str],
     *,
     settings: IngestSettings | None = None,
     require_spin_echo: bool | None = None,
@@ -100,10 +100,10 @@ def take_inventory(
     InputError
         As :func:`load_stack`, but for faults that only the pixels show.
     """
-    files = files_of(source)
+    files, spin_echo = files_of(source), _spin_echo(settings, require_spin_echo)
     if bids.echo_files(files):
-        return bids.take_inventory(files)
-    plan = _plan(files, settings, require_spin_echo=_spin_echo(settings, require_spin_echo))
+        return bids.take_inventory(files, settings, require_spin_echo=spin_echo)
+    plan = _plan(files, settings, require_spin_echo=spin_echo)
     return Inventory(
         echo_times_ms=plan.layout.echo_times_ms,
         shape=plan.layout.shape,
@@ -118,12 +118,17 @@ def _plan(files: Sequence[Path], settings: IngestSettings | None, *, require_spi
     """Decide from headers which planes to read, where each goes and on which scale."""
     frames, not_used = _read_headers(files)
     frames, copies = drop_copies(frames)
-    group, left_out = choose_series(frames, settings, require_spin_echo=require_spin_echo)
+    try:
+        group, left_out = choose_series(frames, settings, require_spin_echo=require_spin_echo)
+    except NoMultiEchoSeries:
+        _nothing_damaged(not_used)
+        raise
     _nothing_damaged(not_used, group.series_uid)
     layout = lay_out(group)
+    check_sources(layout.frames)
     ordered = [frame for echo in layout.frames for frame in echo]
     acquisition = read_facts(ordered[0].source.path, ordered[0], layout.step_mm)
-    scales = common_scale([frame.rescale for frame in ordered], acquisition.vendor)
+    scales = common_scale([frame.rescale for frame in ordered])
     return _Plan(layout, scales, acquisition, (*left_out, *copies, *_other_files(not_used)))
 
 
@@ -137,14 +142,15 @@ def _read_headers(files: Sequence[Path]) -> tuple[list[Frame], list[NotUsed]]:
         else:
             frames.extend(found)
     if not frames:
-        _nothing_damaged(not_used, "")
+        _nothing_damaged(not_used)
         raise NoImages(f"{len(files)} files, none of them an MR image")
     return frames, not_used
 
 
-def _nothing_damaged(not_used: Sequence[NotUsed], series_uid: str) -> None:
+def _nothing_damaged(not_used: Sequence[NotUsed], series_uid: str | None = None) -> None:
     """Refuse damaged DICOM files that may belong to the series: the volume could lack them without a trace."""
-    n = sum(item.what == "unreadable" and item.series_uid in ("", series_uid) for item in not_used)
+    damaged = [item for item in not_used if item.what == "unreadable"]
+    n = sum(series_uid is None or item.series_uid in ("", series_uid) for item in damaged)
     if n:
         raise DicomUnreadable(f"{n} damaged DICOM files that may belong to the series")
 

@@ -41,6 +41,8 @@ def read_volume(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
 
 
 def _content(path: Path) -> bytes:
+    if not path.is_file():  # a FIFO would block, a device never end
+        raise NiftiUnreadable("no regular file")
     content = path.read_bytes()
     return _gunzip(content) if content[:2] == b"\x1f\x8b" else content
 
@@ -79,6 +81,6 @@ def _parse(content: bytes) -> tuple[NDArray[Any], NDArray[np.float64]]:
     values = np.asanyarray(image.dataobj)
     while values.ndim > 3 and values.shape[-1] == 1:
         values = values[..., 0]
-    if values.ndim != 3 or not np.issubdtype(values.dtype, np.number):
-        raise NiftiUnreadable(f"values of shape {values.shape}", expected="one three-dimensional volume")
+    if values.ndim != 3 or values.dtype.kind not in "iuf":
+        raise NiftiUnreadable(f"{values.dtype} values of shape {values.shape}", expected="one volume of real numbers")
     return values, np.asarray(image.affine, np.float64)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from t2disc.errors import PixelsLossy, PixelsTruncated, PixelsUndecodable, PixelsUnsupported
+from t2disc.ingest.codestream import check_codestreams
 from t2disc.ingest.dicomfile import DEFLATED, EXPLICIT_BIG, inflate, quiet
 from t2disc.ingest.frames import Frame, PixelSource
 
@@ -21,7 +24,7 @@ Placed = tuple[Frame, NDArray[np.float32], tuple[float, float]]
 def read_signal(
     frames: Sequence[Sequence[Frame]], scales: Sequence[Sequence[tuple[float, float]]]
 ) -> NDArray[np.float32]:
-    """Decode ``frames[e][z]`` with (factor, offset) ``scales[e][z]`` into ``(X, Y, Z, E)`` float32.
+    """Decode ``frames[e][z]``, checked, with (factor, offset) ``scales[e][z]`` into ``(X, Y, Z, E)`` float32.
 
     In memory each plane is contiguous (the array is a transposed view of ``(E, Z, Y, X)``); rows are stored from the
     last one up, as the affine of :mod:`t2disc.ingest.grid` says.
@@ -29,33 +32,52 @@ def read_signal(
     Raises
     ------
     PixelError
-        ``pixels-lossy``, ``pixels-truncated``, ``pixels-undecodable``, ``pixels-unsupported``.
+        ``pixels-truncated``, ``pixels-undecodable``.
     """
-    for source in _sources(frames):
-        check_source(source)
     first = frames[0][0].source
     planes = np.empty((len(frames), len(frames[0]), first.rows, first.columns), np.float32)
     places = [
         (frame, planes[e, z, ::-1], scales[e][z]) for e, echo in enumerate(frames) for z, frame in enumerate(echo)
     ]
     for source, wanted in _by_file(places):
-        _fill(source, wanted)
+        try:
+            _fill(source, wanted)
+        except (OSError, zlib.error) as error:
+            raise PixelsTruncated(f"a file whose pixels cannot be read ({type(error).__name__})") from error
     return planes.transpose(3, 2, 1, 0)
 
 
-def check_source(source: PixelSource) -> None:
-    """Refuse what cannot give exact grey values, and native files shorter than their header says."""
+def check_sources(frames: Sequence[Sequence[Frame]]) -> None:
+    """Refuse, without decoding, files whose pixels cannot give exact grey values or are not all there.
+
+    Raises
+    ------
+    PixelError
+        ``pixels-lossy``, ``pixels-truncated``, ``pixels-undecodable``, ``pixels-unsupported``.
+    """
+    for source in _sources(frames):
+        _check_format(source)
+        if source.is_native:
+            _check_length(source)
+        else:
+            check_codestreams(source)
+
+
+def _check_format(source: PixelSource) -> None:
     if source.is_lossy:
         raise PixelsLossy("lossy compressed pixels")
     if not source.is_grey or source.bits_allocated not in (8, 16):
         raise PixelsUnsupported(f"{source.bits_allocated} bits per sample, or colour")
+    if not 0 < source.bits_stored <= source.bits_allocated or source.high_bit != source.bits_stored - 1:
+        raise PixelsUnsupported(f"{source.bits_stored} bits stored up to bit {source.high_bit}")
     if source.transfer_syntax == EXPLICIT_BIG and source.bits_allocated == 8:
         raise PixelsUnsupported("8-bit pixels in big endian byte order")
-    if not source.is_native:
-        return
+
+
+def _check_length(source: PixelSource) -> None:
     needed = source.plane_bytes * source.n_frames
-    if source.length < needed:
-        raise PixelsTruncated(f"{source.length} of {needed} pixel bytes in a file")
+    if source.length not in (needed, needed + needed % 2):  # padded to an even length
+        raise PixelsTruncated(f"{source.length} pixel bytes in a file where its matrix needs {needed}")
     if source.transfer_syntax != DEFLATED and source.offset + needed > source.file_bytes:
         raise PixelsTruncated(f"{source.file_bytes - source.offset} of {needed} pixel bytes in a file")
 
@@ -102,7 +124,8 @@ def _native(source: PixelSource, wanted: Sequence[Placed]) -> Iterator[NDArray[n
         if len(body) < source.offset + size * source.n_frames:
             raise PixelsTruncated(f"{len(body) - source.offset} of {size * source.n_frames} pixel bytes in a file")
         for frame, _, _ in wanted:
-            yield np.frombuffer(body, dtype, shape[0] * shape[1], source.offset + frame.index * size).reshape(shape)
+            plane = np.frombuffer(body, dtype, shape[0] * shape[1], source.offset + frame.index * size)
+            yield _stored_bits(plane.reshape(shape), source)
         return
     with source.path.open("rb") as file:
         for frame, _, _ in wanted:
@@ -110,17 +133,28 @@ def _native(source: PixelSource, wanted: Sequence[Placed]) -> Iterator[NDArray[n
             content = file.read(size)
             if len(content) < size:
                 raise PixelsTruncated(f"{len(content)} of {size} bytes of an image")
-            yield np.frombuffer(content, dtype).reshape(shape)
+            yield _stored_bits(np.frombuffer(content, dtype).reshape(shape), source)
+
+
+def _stored_bits(plane: NDArray[Any], source: PixelSource) -> NDArray[Any]:
+    """Drop the bits above those stored, where old scanners keep overlays, and extend the sign from the highest."""
+    unused = source.bits_allocated - source.bits_stored
+    if unused == 0:
+        return plane
+    kept: NDArray[Any] = plane << unused  # in the plane's own type: shifted back, a signed one carries its sign along
+    return kept >> unused
 
 
 def _decoded(source: PixelSource, wanted: Sequence[Placed]) -> Iterator[NDArray[np.generic]]:
     from pydicom.pixels.utils import iter_pixels
 
-    try:
-        with quiet():
-            planes = list(iter_pixels(source.path, indices=[frame.index for frame, _, _ in wanted]))
-    except Exception as error:  # a decoder raises what it likes on damaged streams, and NotImplementedError without one
-        raise PixelsUndecodable("compressed pixels that no decoder here can read") from error
-    if any(plane.shape != (source.rows, source.columns) for plane in planes):
-        raise PixelsUndecodable("compressed pixels whose matrix is not that of the header")
-    yield from planes
+    planes = iter_pixels(source.path, indices=[frame.index for frame, _, _ in wanted])
+    for _ in wanted:
+        try:
+            with quiet():
+                plane = next(planes)
+        except Exception as error:  # decoders raise what they like on damaged streams, and when there is none
+            raise PixelsUndecodable("compressed pixels that no decoder here can read") from error
+        if plane.shape != (source.rows, source.columns):
+            raise PixelsUndecodable("compressed pixels whose matrix is not that of the header")
+        yield plane

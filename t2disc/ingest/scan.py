@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from t2disc.errors import NoImages, StudyNotFound
+from t2disc.errors import FolderUnreadable, NoImages, StudyNotFound
 
 _IGNORED_NAMES = frozenset({"DICOMDIR"})  # an index written by media exporters; its paths are not to be trusted
 
@@ -17,19 +17,32 @@ def walk_files(root: Path) -> Iterator[Path]:
 
     Links are followed, each folder is entered once (so loops end), and FIFOs, devices, sockets, broken links, hidden
     names and DICOMDIR are passed over: opening them could block, or lead anywhere.
+
+    Raises
+    ------
+    FolderUnreadable
+        ``folder-unreadable``: a folder that may not be listed, or vanished.
     """
-    entered: set[tuple[int, int]] = set()
+    entered: set[str] = set()
     pending = [root]
     while pending:
         folder = pending.pop()
-        info = folder.stat()
-        if (info.st_dev, info.st_ino) in entered:
+        real = os.path.realpath(folder)
+        if real in entered:
             continue
-        entered.add((info.st_dev, info.st_ino))
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        entered.add(real)
+        entries = _entries(folder)
         kinds = [(Path(entry.path), _kind(entry)) for entry in entries]
         yield from (path for path, kind in kinds if kind == "file")
         pending.extend(path for path, kind in reversed(kinds) if kind == "folder")
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise FolderUnreadable(f"a folder that cannot be listed ({type(error).__name__})") from error
 
 
 def _kind(entry: os.DirEntry[str]) -> str:
@@ -44,8 +57,8 @@ def _kind(entry: os.DirEntry[str]) -> str:
     return "file" if stat.S_ISREG(mode) else "ignored"
 
 
-def files_of(source: Path | str | Sequence[Path]) -> list[Path]:
-    """Return the files of a folder, or the files given.
+def files_of(source: Path | str | Sequence[Path | str]) -> list[Path]:
+    """Return the files of a folder, one file, or the files given.
 
     Raises
     ------
@@ -56,11 +69,11 @@ def files_of(source: Path | str | Sequence[Path]) -> list[Path]:
     """
     if isinstance(source, (str, os.PathLike)):
         root = Path(source)
-        if not root.is_dir():
+        if not root.exists():
             raise StudyNotFound("no such folder")
-        files = list(walk_files(root))
+        files = list(walk_files(root)) if root.is_dir() else [root]
     else:
-        files = list(source)
+        files = [Path(item) for item in source]
     if not files:
         raise NoImages("no regular file")
     return files

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 ECHO_TIME_TOLERANCE_MS = 0.02  # echo times closer than this are one echo, written with other roundings
 _DIRECTION_TOLERANCE = 2e-3  # difference of a direction cosine within one orientation, 0.1 degree
-_FIRST_ECHO_TOLERANCE_MS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,8 @@ def split_groups(frames: Sequence[Frame]) -> list[Group]:
     """Split planes by series, orientation and matrix; the order does not depend on that of the files."""
     members: dict[tuple[object, ...], list[list[Frame]]] = {}
     for frame in sorted(frames, key=lambda f: (f.series.uid, f.sop_uid, f.index)):
-        key = (frame.series.uid, frame.source.rows, frame.source.columns, frame.plane.spacing_mm)
+        spacing_mm = tuple(round(value, 4) for value in frame.plane.spacing_mm or ())
+        key = (frame.series.uid, frame.source.rows, frame.source.columns, spacing_mm)
         clusters = members.setdefault(key, [])
         home = next((c for c in clusters if _same_orientation(c[0], frame)), None)
         if home is None:
@@ -166,13 +166,11 @@ def _named(candidates: list[Group], settings: IngestSettings | None) -> list[Gro
 
 
 def _fits(group: Group, settings: IngestSettings) -> bool:
-    series, echo_times_ms = group.frames[0].series, group.echo_times_ms
-    pattern, first_ms = settings.series_description, settings.first_echo_time_ms
+    series, pattern = group.frames[0].series, settings.series_description
     return (
         settings.series_number in (None, series.number)
         and (pattern is None or fnmatch.fnmatchcase(series.description.lower(), pattern.lower()))
-        and settings.n_echoes in (None, len(echo_times_ms))
-        and (first_ms is None or abs(first_ms - echo_times_ms[0]) <= _FIRST_ECHO_TOLERANCE_MS)
+        and settings.fits_train(group.echo_times_ms)
     )
 
 

@@ -9,7 +9,7 @@ from t2disc.model.levels import LEVELS, parse_level
 from t2disc.model.maps import Flag, NoiseEstimate, T2Map, VoxelFit
 from t2disc.model.measures import Change, DiscMeasure
 from t2disc.model.stack import Acquisition, EchoStack, LeftOut
-from t2disc.model.visit import Visit
+from t2disc.model.visit import Visit, role_of
 
 __all__ = [
     "LEVELS",
@@ -30,4 +30,5 @@ __all__ = [
     "Visit",
     "VoxelFit",
     "parse_level",
+    "role_of",
 ]

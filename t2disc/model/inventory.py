@@ -21,7 +21,8 @@ class Inventory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Whose image a file is and of which day; held in memory to tell visits apart, never written or printed."""
+    """Whose a DICOM file is and of which day; held in memory to tell visits apart, never written or printed."""
 
     patient_id: str = field(repr=False)
     study_date: str | None = field(default=None, repr=False)  # YYYY-MM-DD
+    acquisition_date: str | None = field(default=None, repr=False)  # YYYY-MM-DD, as Acquisition has it

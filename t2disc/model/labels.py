@@ -45,6 +45,9 @@ class LabelMap:
         object.__setattr__(self, "values", frozen(self.values, "values", ndim=3, dtype=np.int32))
         object.__setattr__(self, "affine", frozen_affine(self.affine))
 
+    def __repr__(self) -> str:
+        return f"LabelMap(shape={self.values.shape}, names={len(self.names)})"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DiscLabels:
@@ -53,7 +56,7 @@ class DiscLabels:
     Attributes
     ----------
     discs
-        ``(X, Y, Z)`` uint8; 0 is background, ``i`` belongs to ``levels[i - 1]``.
+        ``(X, Y, Z)`` uint8; 0 is background, other values see :meth:`value_of`.
     regions
         ``(X, Y, Z)`` uint8, see :class:`Region`; 0 outside the discs.
     levels
@@ -83,9 +86,14 @@ class DiscLabels:
         x, y, z = self.discs.shape
         return x, y, z
 
+    @staticmethod
+    def value_of(level: str) -> int:
+        """Return the value of a level in ``discs``: its place in LEVELS from 1, the same at every visit."""
+        return LEVELS.index(level) + 1
+
     def mask(self, level: str, region: str = "disc") -> NDArray[np.bool_]:
         """Return the voxels ``(X, Y, Z)`` of one region (``disc``, ``NP``, ``AF``) of one disc."""
-        inside: NDArray[np.bool_] = self.discs == self.levels.index(level) + 1
+        inside: NDArray[np.bool_] = self.discs == self.value_of(level)
         if region != "disc":
             inside &= np.isin(self.regions, REGION_PARTS[region])
         return inside

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+FIRST_ECHO_TOLERANCE_MS = 0.5
 
 
 class _Table(BaseModel):
@@ -24,6 +27,13 @@ class IngestSettings(_Table):
     n_echoes: int | None = Field(None, ge=2, description="Number of echoes")
     first_echo_time_ms: float | None = Field(None, gt=0, description="First echo time, ms, within 0.5 ms")
     require_spin_echo: bool = Field(True, description="Refuse gradient-echo series (T2*)")
+
+    def fits_train(self, echo_times_ms: Sequence[float]) -> bool:
+        """Tell whether an echo train has the number of echoes and the first echo time asked for."""
+        first_ms = self.first_echo_time_ms
+        return self.n_echoes in (None, len(echo_times_ms)) and (
+            first_ms is None or abs(first_ms - echo_times_ms[0]) <= FIRST_ECHO_TOLERANCE_MS
+        )
 
 
 class FitSettings(_Table):

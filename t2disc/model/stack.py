@@ -26,7 +26,8 @@ class Acquisition:
     receive_coil: str | None = None  # (0018,1250)
     sequence: str = "unknown"  # spin-echo, gradient-echo or unknown (0018,0020), (0018,9008)
     repetition_time_ms: float | None = None  # (0018,0080)
-    flip_angle_deg: float | None = None  # (0018,1314)
+    flip_angle_deg: float | None = None  # (0018,1314): of excitation or, at Siemens spin echo, of refocusing
+    voxel_size_mm: tuple[float, float, float] | None = None  # along columns, rows and slices (gap included)
     slice_thickness_mm: float | None = None  # (0018,0050)
     slice_gap_mm: float | None = None  # step between slice centres less the thickness
     acquisition_date: str | None = None  # YYYY-MM-DD (0008,0022)

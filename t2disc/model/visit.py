@@ -32,7 +32,12 @@ class Visit:
         return f"{self.participant_id}_{self.session_id}"
 
     def role(self, level: str) -> str:
-        """Return ``index`` for the treated disc, ``control`` for the others, ``unknown`` where none is named."""
-        if self.index_level is None:
-            return "unknown"
-        return "index" if level == self.index_level else "control"
+        """Return what the disc is to the study, see :func:`role_of`."""
+        return role_of(level, self.index_level)
+
+
+def role_of(level: str, index_level: str | None) -> str:
+    """Return ``index`` for the treated disc, ``control`` for the others, ``unknown`` where none is named."""
+    if index_level is None:
+        return "unknown"
+    return "index" if level == index_level else "control"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,15 +9,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from t2disc.errors import ArgumentInvalid, ModelUnknown
+from t2disc.errors import ArgumentInvalid
 from t2disc.model import REGION_PARTS, DiscLabels, EchoStack, Flag, T2Map
 from t2disc.model.grids import require_same_grid
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-Curve = Callable[[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
-"""Signal ``(T,)`` at times ``(T,)`` ms, mean over voxels with S0 ``(V,)`` and T2 ``(V,)`` ms."""
 
 _POINT, _FIT, _FLOOR = "#0072b2", "#d55e00", "#6e6e6e"  # told apart by every reader (Okabe and Ito 2008)
 
@@ -39,10 +35,11 @@ class _Decay:
 
 
 def plot_decay(stack: EchoStack, t2map: T2Map, discs: DiscLabels, level: str, region: str = "NP") -> Figure:
-    """Show whether the signal of a region decays as the model says: measured means, fitted curve, residuals.
+    """Show whether the signal of a region decays as its T2 says: measured means, curve, residuals.
 
     The points are the mean over the fitted voxels of the region, the band spans their 10th to 90th percentile. The
-    curve is the mean of those voxels' own fitted curves, ``mean_v S0_v exp(-TE / T2_v)``, not a new fit. Echoes that
+    curve is what the voxels' own S0 and T2 describe, ``mean_v S0_v exp(-TE / T2_v)``, for every model and not a new
+    fit: what a model adds to the exponential (stimulated echoes, a noise floor) shows in the residuals. Echoes that
     the fit skipped are hollow. The dashed line is the mean of pure noise in a magnitude image,
     ``sigma sqrt(pi / 2)``. Residuals are measured minus fitted in % of the fitted first echo: one scale for all echoes,
     as the fit weighs them, so that a curve sinking into the noise floor shows as a slow rise and not as an explosion.
@@ -63,39 +60,24 @@ def plot_decay(stack: EchoStack, t2map: T2Map, discs: DiscLabels, level: str, re
     ------
     ArgumentInvalid
         ``argument-invalid``: different grids, or a level or region that is not there.
-    ModelUnknown
-        ``model-unknown``: a model whose curve is not known here.
 
     Source: noise floor, Gudbjartsson and Patz 1995, magnitude of pure noise.
     """
     require_same_grid(stack, t2map, discs)
-    curve = _curve_of(t2map.model)
     decay = _mean_decay(stack, t2map, _region_mask(discs, level, region))
     figure = Figure(figsize=(6.4, 5.2), dpi=110, layout="constrained")
     signal_axes, residual_axes = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    _draw_signal(signal_axes, decay, curve)
-    _draw_residuals(residual_axes, decay, curve)
+    _draw_signal(signal_axes, decay)
+    _draw_residuals(residual_axes, decay)
     signal_axes.set_title(_heading(decay, level, region), fontsize=10, loc="left")
     return figure
 
 
 # ------------------------------------------------------------------------------------------------ numbers
-def _mean_exponential(
-    times_ms: NDArray[np.float64], s0: NDArray[np.float64], t2_ms: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return ``mean_v S0_v exp(-t / T2_v)``."""
-    mean: NDArray[np.float64] = (s0 * np.exp(-times_ms[:, None] / t2_ms)).mean(axis=1)
+def _mean_curve(decay: _Decay, times_ms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``mean_v S0_v exp(-t / T2_v)`` at times ``(T,)``."""
+    mean: NDArray[np.float64] = (decay.s0 * np.exp(-times_ms[:, None] / decay.t2_ms)).mean(axis=1)
     return mean
-
-
-_CURVES: dict[str, Curve] = {"mono": _mean_exponential, "loglinear": _mean_exponential}
-"""Signal curves by the model's name; a new model of the fit room adds its own."""
-
-
-def _curve_of(model: str) -> Curve:
-    if model not in _CURVES:
-        raise ModelUnknown("a T2 map of a model without a curve", expected=f"one of {', '.join(_CURVES)}")
-    return _CURVES[model]
 
 
 def _region_mask(discs: DiscLabels, level: str, region: str) -> NDArray[np.bool_]:
@@ -132,11 +114,11 @@ def _heading(decay: _Decay, level: str, region: str) -> str:
 
 
 # ------------------------------------------------------------------------------------------------ drawing
-def _draw_signal(axes: Axes, decay: _Decay, curve: Curve) -> None:
+def _draw_signal(axes: Axes, decay: _Decay) -> None:
     if decay.t2_ms.size:
         times_ms = np.linspace(0, decay.times_ms[-1] * 1.03, 200)
         axes.fill_between(decay.times_ms, decay.p10, decay.p90, color=_POINT, alpha=0.15, lw=0, label="p10 to p90")
-        axes.plot(times_ms, curve(times_ms, decay.s0, decay.t2_ms), color=_FIT, lw=1.5, label="mean of fitted curves")
+        axes.plot(times_ms, _mean_curve(decay, times_ms), color=_FIT, lw=1.5, label="mean of fitted curves")
         _draw_points(axes, decay, decay.mean)
     if decay.noise_floor > 0:
         axes.axhline(decay.noise_floor, color=_FLOOR, ls="--", lw=1, label="mean of noise alone")
@@ -146,10 +128,10 @@ def _draw_signal(axes: Axes, decay: _Decay, curve: Curve) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _draw_residuals(axes: Axes, decay: _Decay, curve: Curve) -> None:
+def _draw_residuals(axes: Axes, decay: _Decay) -> None:
     axes.axhline(0, color=_FIT, lw=1)
     if decay.t2_ms.size:
-        fitted = curve(decay.times_ms, decay.s0, decay.t2_ms)
+        fitted = _mean_curve(decay, decay.times_ms)
         residual_pct = 100 * (decay.mean - fitted) / fitted[0]
         _draw_points(axes, decay, residual_pct)
         reach = max(1.0, 1.2 * float(np.abs(residual_pct).max()))

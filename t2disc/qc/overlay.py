@@ -177,7 +177,7 @@ def _draw_borders(axes: Axes, labels: NDArray[np.uint8], regions: NDArray[np.uin
 
 def _name_discs(axes: Axes, labels: NDArray[np.uint8], levels: tuple[str, ...], view: SagittalView) -> None:
     """Write each level in front of its disc."""
-    for number, level in enumerate(levels, start=1):
+    for number, level in ((DiscLabels.value_of(level), level) for level in levels):
         rows, columns = np.nonzero(labels == number)
         if rows.size == 0:
             continue

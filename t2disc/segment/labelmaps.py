@@ -65,7 +65,7 @@ def find_discs(
     if labels is None:
         return _no_discs(stack)
     values = _disc_values(labels)
-    discs = _place(labels, tuple(values.values()), stack)
+    discs = _place(labels, values, stack)
     levels = tuple(values)
     _require_inside(discs, levels)
     _require_order(discs, levels, stack.affine)
@@ -132,8 +132,8 @@ def _is_other_anatomy(name: str) -> bool:
 
 
 # ------------------------------------------------------------------------------------------------ grid
-def _place(labels: LabelMap, values: tuple[int, ...], stack: EchoStack) -> NDArray[np.uint8]:
-    """Return the discs ``(X, Y, Z)`` on the stack's grid, numbered 1, 2, ... in the order of ``values``."""
+def _place(labels: LabelMap, values: dict[str, int], stack: EchoStack) -> NDArray[np.uint8]:
+    """Return the discs ``(X, Y, Z)`` on the stack's grid, with the values of :class:`DiscLabels`."""
     if _is_on_grid(labels, stack):
         return _renumbered(labels.values, values)
     to_label = np.linalg.inv(labels.affine) @ stack.affine
@@ -165,18 +165,18 @@ def _nearest_in_slice(
     return picked
 
 
-def _renumbered(values: NDArray[np.int32], discs: tuple[int, ...]) -> NDArray[np.uint8]:
-    out = np.zeros(values.shape, dtype=np.uint8)
-    for number, value in enumerate(discs, start=1):
-        out[values == value] = number
+def _renumbered(drawn: NDArray[np.int32], values: dict[str, int]) -> NDArray[np.uint8]:
+    out = np.zeros(drawn.shape, dtype=np.uint8)
+    for level, value in values.items():
+        out[drawn == value] = DiscLabels.value_of(level)
     return out
 
 
 # ------------------------------------------------------------------------------------------------ checks
 def _require_inside(discs: NDArray[np.uint8], levels: tuple[str, ...]) -> None:
     """Refuse discs of which no voxel is left: a level must not vanish from the tables without a word."""
-    sizes = np.bincount(discs.ravel(), minlength=len(levels) + 1)[1:]
-    lost = [level for level, size in zip(levels, sizes, strict=True) if size == 0]
+    sizes = np.bincount(discs.ravel(), minlength=len(LEVELS) + 1)
+    lost = [level for level in levels if sizes[DiscLabels.value_of(level)] == 0]
     if len(lost) == len(levels):
         raise LabelsOutsideImage("no voxel of any labelled disc within the image")
     if lost:
@@ -189,17 +189,13 @@ def _require_inside(discs: NDArray[np.uint8], levels: tuple[str, ...]) -> None:
 
 def _require_order(discs: NDArray[np.uint8], levels: tuple[str, ...], affine: NDArray[np.float64]) -> None:
     """Refuse discs that do not follow one another from head to foot, as when a tool numbers them the other way."""
-    height_mm = _centroid_heights_mm(discs, len(levels), affine)
+    height_mm = [_centre_height_mm(discs == DiscLabels.value_of(level), affine) for level in levels]
     for upper, lower, drop_mm in zip(levels, levels[1:], -np.diff(height_mm), strict=False):
         if drop_mm <= 0:
             raise LabelsOutOfOrder(f"{lower} not below {upper} (its centre lies {-drop_mm:.1f} mm higher)")
 
 
-def _centroid_heights_mm(discs: NDArray[np.uint8], n_discs: int, affine: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the world S coordinate ``(D,)`` of each disc's centre in mm."""
-    voxels = np.nonzero(discs)
-    number = discs[voxels]
-    height_mm = affine[2, :3] @ np.stack(voxels) + affine[2, 3]
-    total = np.bincount(number, weights=height_mm, minlength=n_discs + 1)
-    centroids: NDArray[np.float64] = (total / np.maximum(np.bincount(number, minlength=n_discs + 1), 1))[1:]
-    return centroids
+def _centre_height_mm(disc: NDArray[np.bool_], affine: NDArray[np.float64]) -> float:
+    """Return the world S coordinate of a disc's centre, mm."""
+    centre = np.array([indices.mean() for indices in np.nonzero(disc)])
+    return float(affine[2, :3] @ centre + affine[2, 3])

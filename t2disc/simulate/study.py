@@ -47,12 +47,13 @@ INDEX_CHANGE = 1.15
 def simulate_study(recipe: StudyRecipe) -> Iterator[SimulatedFile]:
     """Yield every file of a simulated study: DICOM under ``<participant>/<visit>/``, truth, labels, participants.
 
-    The same recipe yields the same bytes. Paths are relative to the study's folder; nothing is written here.
+    The same recipe yields the same bytes. Paths are relative to the study's folder; nothing is written here. The table
+    of participants comes last: a folder that holds it is complete.
     """
-    yield participants_file(recipe)
     for participant in recipe.participants:
         for visit in participant.visits:
             yield from simulate_visit(participant, visit, recipe.labelled_levels)
+    yield participants_file(recipe)
 
 
 def simulate_visit(

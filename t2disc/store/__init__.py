@@ -5,7 +5,7 @@ from t2disc.store.figures import figure_file
 from t2disc.store.files import StoredFile, update_file, write_file, write_tree
 from t2disc.store.lock import output_lock
 from t2disc.store.manifest import MANIFEST, is_intact, manifest_file
-from t2disc.store.records import FitFacts, Status, VisitRecord, read_record, read_records, record_file
+from t2disc.store.records import FitFacts, Status, VisitRecord, read_record, record_file, recorded_keys
 from t2disc.store.tables import ChangeRow, DiscRow, VisitRow, table_files
 from t2disc.store.visits import publish_visit, sweep_leftovers
 
@@ -27,8 +27,8 @@ __all__ = [
     "output_lock",
     "publish_visit",
     "read_record",
-    "read_records",
     "record_file",
+    "recorded_keys",
     "refuse_foreign_dataset",
     "sweep_leftovers",
     "table_files",

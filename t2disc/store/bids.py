@@ -118,7 +118,7 @@ def label_files(stem: str, discs: DiscLabels) -> tuple[StoredFile, ...]:
     """
     if not discs.levels:
         return ()
-    level_rows = tuple(enumerate(discs.levels, start=1))
+    level_rows = tuple((discs.value_of(level), level) for level in discs.levels)
     region_rows = tuple((int(region), name) for region, name in _REGION_NAMES.items())
     sources = {"Sources": ["label map given for this visit, resampled by nearest neighbour onto the T2 map's grid"]}
     region_text = {"Description": "Regions of each disc by disc-relative position; see the dseg.tsv"}
@@ -171,7 +171,10 @@ def _provenance(t2map: T2Map, facts: FitFacts) -> dict[str, Any]:
 
 
 def _scan(acquisition: Acquisition) -> dict[str, Any]:
-    """Return the allow-listed facts under their BIDS names; what the header did not say is left out."""
+    """Return the allow-listed facts under their BIDS names; what the header did not say is left out.
+
+    The flip angle stays in the visit's record: BIDS means that of excitation, (0018,1314) may be that of refocusing.
+    """
     tr_ms = acquisition.repetition_time_ms
     facts = {
         "Manufacturer": acquisition.vendor,
@@ -181,7 +184,6 @@ def _scan(acquisition: Acquisition) -> dict[str, Any]:
         "ReceiveCoilName": acquisition.receive_coil,
         "PulseSequenceType": acquisition.sequence,
         "RepetitionTimeExcitation": None if tr_ms is None else _seconds(tr_ms),
-        "FlipAngle": acquisition.flip_angle_deg,
         "SliceThickness": acquisition.slice_thickness_mm,
         "SpacingBetweenSlices": _slice_step_mm(acquisition),
         "AcquisitionDate": acquisition.acquisition_date,

@@ -1,17 +1,15 @@
-"""The record of a visit: what was used, left out and found; the study's tables are made from these files alone."""
+"""The record of a visit: what was used, left out and found; the study's tables hold what these files do."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from t2disc import __version__
-from t2disc.errors import WriteFailed
-from t2disc.model import Acquisition, DiscMeasure, EchoStack, LeftOut, NoiseEstimate, T2Map, Visit
+from t2disc.model import Acquisition, DiscMeasure, EchoStack, LeftOut, NoiseEstimate, T2Map, role_of
 from t2disc.store.files import StoredFile
 
 RECORD_VERSION = 1
@@ -79,13 +77,7 @@ class VisitRecord:
 
     def role(self, level: str) -> str:
         """Return ``index``, ``control`` or ``unknown``, as the visit does."""
-        visit = Visit(
-            participant_id=self.participant_id,
-            session_id=self.session_id,
-            folder=Path(),
-            index_level=self.index_level,
-        )
-        return visit.role(level)
+        return role_of(level, self.index_level)
 
 
 def record_file(record: VisitRecord) -> StoredFile:
@@ -96,40 +88,19 @@ def record_file(record: VisitRecord) -> StoredFile:
     return StoredFile(path=PurePosixPath(name), content=content)
 
 
-def read_records(out: Path) -> tuple[VisitRecord, ...]:
-    """Read the records of all visits in ``out``, sorted by participant and session.
-
-    Raises
-    ------
-    WriteFailed
-        ``write-failed``: a record is not as t2disc wrote it.
-    """
-    return tuple(_read(path) for path in sorted(_record_paths(out)))
+def recorded_keys(out: Path) -> tuple[str, ...]:
+    """Return the study keys of the visits that have a record in ``out``, readable or not, sorted."""
+    folders = {path.parent for path in out.glob(f"sub-*/ses-*/sub-*_ses-*{_SUFFIX}")}
+    return tuple(sorted(f"{folder.parent.name}/{folder.name}" for folder in folders))
 
 
 def read_record(out: Path, participant_id: str, session_id: str) -> VisitRecord | None:
-    """Read the record of one visit, if there is one that can be read."""
+    """Read the record of one visit; ``None`` where there is none, or none as t2disc writes it."""
     path = out / participant_id / session_id / f"{participant_id}_{session_id}{_SUFFIX}"
     try:
-        return _read(path) if path.is_file() else None
-    except WriteFailed:
-        return None
-
-
-def _record_paths(out: Path) -> Iterator[Path]:
-    return out.glob(f"sub-*/ses-*/sub-*_ses-*{_SUFFIX}")
-
-
-def _read(path: Path) -> VisitRecord:
-    try:
         return _record(json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError, KeyError, AssertionError) as error:
-        raise WriteFailed(
-            f"a visit record that cannot be read ({type(error).__name__})",
-            expected="the record as t2disc wrote it",
-            todo="delete this visit's folder from the outputs and run again",
-            where=f"{path.parent.parent.name}/{path.parent.name}",
-        ) from None
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, AssertionError, RecursionError):
+        return None
 
 
 def _record(tree: dict[str, Any]) -> VisitRecord:
@@ -139,13 +110,18 @@ def _record(tree: dict[str, Any]) -> VisitRecord:
         **tree
         | {
             "levels": tuple(tree["levels"]),
-            "acquisition": Acquisition(**tree["acquisition"]) if tree["acquisition"] else None,
+            "acquisition": _acquisition(tree["acquisition"]) if tree["acquisition"] else None,
             "fit": _fit(tree["fit"]) if tree["fit"] else None,
             "left_out": tuple(LeftOut(**item) for item in tree["left_out"]),
             "notes": tuple(tree["notes"]),
             "measures": tuple(_measure(item) for item in tree["measures"]),
         }
     )
+
+
+def _acquisition(tree: dict[str, Any]) -> Acquisition:
+    facts: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in tree.items()}
+    return Acquisition(**facts)
 
 
 def _fit(tree: dict[str, Any]) -> FitFacts:

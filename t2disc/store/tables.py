@@ -104,12 +104,12 @@ CHANGE_COLUMNS: tuple[Column[ChangeRow], ...] = (
     _changed("level", _LEVEL, "", None),
     _changed("region", _REGION, "", None),
     Column("role", _ROLE, lambda row: row.role),
-    Column("baseline_session_id", "First visit of the participant", lambda row: row.baseline_session_id),
-    Column("followup_session_id", "Visit compared with it", lambda row: row.followup_session_id),
     _changed("baseline_t2_median_ms", "Median T2 at baseline"),
     _changed("followup_t2_median_ms", "Median T2 at follow-up"),
     _changed("change_ms", "Follow-up minus baseline"),
     _changed("change_pct", "Change in per cent of baseline", "%"),
+    Column("baseline_session_id", "First visit of the participant", lambda row: row.baseline_session_id),
+    Column("followup_session_id", "Visit compared with it", lambda row: row.followup_session_id),
 )
 
 

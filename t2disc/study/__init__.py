@@ -1,7 +1,9 @@
 """Which visits exist, in which order; the story of one visit and of a pair of visits."""
 
 from t2disc.study.find import find_visits
+from t2disc.study.labels import label_warnings
 from t2disc.study.layout import detect_layout
+from t2disc.study.missing import participant_warnings
 from t2disc.study.order import VisitOrder, order_visits
 from t2disc.study.pair import StudySummary, order_warnings, summarise, write_summary
 from t2disc.study.protocolfile import read_protocol
@@ -12,6 +14,7 @@ from t2disc.study.visit import (
     analyse_visit,
     inspect_visit,
     refusal_record,
+    visit_figures,
     visit_files,
     visit_record,
 )
@@ -26,14 +29,17 @@ __all__ = [
     "detect_layout",
     "find_visits",
     "inspect_visit",
+    "label_warnings",
     "order_visits",
     "order_warnings",
+    "participant_warnings",
     "read_key",
     "read_or_lend_key",
     "read_or_make_key",
     "read_protocol",
     "refusal_record",
     "summarise",
+    "visit_figures",
     "visit_files",
     "visit_record",
     "write_summary",

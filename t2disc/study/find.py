@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from t2disc.errors import LayoutUnclear, NameCollision, NoVisits, T2DiscError, VisitOrderUnknown
+from t2disc.errors import DicomUnreadable, FolderUnreadable, LayoutUnclear, NoVisits, VisitOrderUnknown
 from t2disc.model import Visit
-from t2disc.study.dates import real_date
-from t2disc.study.layout import Layout, detect_layout, holds_images, list_folder, visible_folders
+from t2disc.study.heap import visits_of_heap
+from t2disc.study.layout import Layout, detect_layout, holds_dicom, list_folder, participant_folders, visible_folders
 from t2disc.study.names import bids_label, refuse_collisions
-from t2disc.study.order import order_visits
-from t2disc.study.participants import read_index_levels
-from t2disc.study.pseudonym import PseudonymKey, pseudonym, read_key
+from t2disc.study.order import order_visits, usual_day
+from t2disc.study.participants import index_levels, read_participants
+from t2disc.study.pseudonym import PseudonymKey, read_key
 
 if TYPE_CHECKING:
+    from t2disc.model import Identity
     from t2disc.model.protocol import Protocol
 
 _DIRECT_SESSION = "ses-01"  # of a BIDS participant without ses- folders
-_UNDATED = "ses-undated"
 
 
 def find_visits(
@@ -59,7 +57,7 @@ def find_visits(
     study_dir = Path(study_dir)
     layout = detect_layout(study_dir, protocol.study.layout if protocol else "auto", ignore)
     if layout == "heap":
-        visits = _visits_of_heap(study_dir, key or read_key(study_dir), ignore)
+        visits = visits_of_heap(study_dir, key or read_key(study_dir), ignore)
     else:
         visits = _visits_of_folders(study_dir, layout, ignore)
     if not visits:
@@ -68,12 +66,11 @@ def find_visits(
 
 
 def _visits_of_folders(study_dir: Path, layout: Layout, ignore: Collection[Path]) -> list[Visit]:
-    folders = [path for path in visible_folders(study_dir, ignore) if layout != "bids" or path.name.startswith("sub-")]
-    participants = {path: bids_label(path.name, "sub-") for path in folders}
+    participants = participant_folders(study_dir, layout, ignore)
     refuse_collisions(list(participants.values()))
-    levels = read_index_levels(study_dir)
+    levels = index_levels(read_participants(study_dir))
     return [
-        replace(visit, index_level=levels.get(participant_id), acquisition_date=_study_date(visit.folder))
+        replace(visit, index_level=levels.get(participant_id), acquisition_date=_acquisition_date(visit.folder))
         for folder, participant_id in participants.items()
         for visit in _visits_of_participant(folder, participant_id, layout)
     ]
@@ -95,9 +92,9 @@ def _visits_of_participant(folder: Path, participant_id: str, layout: Layout) ->
 
 
 def _refuse_loose_files(folder: Path, participant_id: str, *, n_visits: int) -> None:
-    """Refuse files where visit folders should be; a note beside visit folders does no harm, an image might."""
+    """Refuse files where visit folders should be; a note beside visit folders does no harm, DICOM might."""
     files = [path for path in list_folder(folder) if path.is_file()]
-    if files and (not n_visits or holds_images(folder)):
+    if files and (not n_visits or holds_dicom(folder)):
         raise LayoutUnclear(
             f"{len(files)} files right in the participant's folder and {n_visits} visit folders",
             expected="one folder per visit: study_dir/<participant>/<visit>/...",
@@ -107,64 +104,24 @@ def _refuse_loose_files(folder: Path, participant_id: str, *, n_visits: int) -> 
         )
 
 
-def _study_date(folder: Path) -> str | None:
-    """Return the study date of the first image of a visit that can be read; its faults are for its own story."""
+def _acquisition_date(folder: Path) -> str | None:
+    """Return the day of a visit, as most of its files tell it; what is wrong with the others is for its own story."""
+    try:
+        return usual_day(identity.acquisition_date for identity in _identities(folder))
+    except FolderUnreadable:
+        return None
+
+
+def _identities(folder: Path) -> Iterator[Identity]:
     from t2disc.ingest import read_identity, walk_files
 
-    with suppress(OSError, T2DiscError):
-        for path in walk_files(folder):
-            if (identity := read_identity(path)) is not None:
-                return real_date(identity.study_date)
-    return None
-
-
-def _visits_of_heap(study_dir: Path, key: PseudonymKey, ignore: Collection[Path]) -> list[Visit]:
-    patients = _group_by_patient(study_dir, ignore)
-    names = {patient_id: pseudonym(patient_id, key) for patient_id in patients}
-    if len(set(names.values())) < len(names):
-        raise NameCollision("two participants with one pseudonym", todo="use another key for the pseudonyms")
-    levels = read_index_levels(study_dir, rename=lambda patient_id: pseudonym(patient_id, key))
-    return [
-        Visit(
-            participant_id=names[patient_id],
-            session_id=session_id,
-            folder=study_dir,
-            files=tuple(files),
-            acquisition_date=day,
-            index_level=levels.get(names[patient_id]),
-        )
-        for patient_id, days in patients.items()
-        for session_id, day, files in _numbered(days)
-    ]
-
-
-def _group_by_patient(study_dir: Path, ignore: Collection[Path]) -> dict[str, dict[str | None, list[Path]]]:
-    from t2disc.ingest import read_identity, walk_files
-
-    ignored = [path.resolve() for path in (*ignore, study_dir / "derivatives", study_dir / "labels")]
-    patients: dict[str, dict[str | None, list[Path]]] = defaultdict(lambda: defaultdict(list))
-    n_nameless = 0
-    for path in walk_files(study_dir):
-        if any(path.resolve().is_relative_to(folder) for folder in ignored):
+    for path in walk_files(folder):
+        try:
+            identity = read_identity(path)
+        except DicomUnreadable:
             continue
-        if (identity := read_identity(path)) is None:
-            continue
-        n_nameless += not identity.patient_id.strip()
-        patients[identity.patient_id.strip()][real_date(identity.study_date)].append(path)
-    if n_nameless:
-        raise LayoutUnclear(
-            f"{n_nameless} images without PatientID in a heap",
-            expected="a PatientID (0010,0020) in every image, by which the heap is told apart",
-            todo="put each visit into study_dir/<participant>/<visit>/",
-        )
-    return patients
-
-
-def _numbered(days: dict[str | None, list[Path]]) -> Iterator[tuple[str, str | None, list[Path]]]:
-    for number, day in enumerate(sorted(day for day in days if day), start=1):
-        yield f"ses-{number:02d}", day, days[day]
-    if None in days:
-        yield ("ses-01" if len(days) == 1 else _UNDATED), None, days[None]
+        if identity is not None:
+            yield identity
 
 
 def _in_order(visits: list[Visit], visit_order: Collection[str]) -> tuple[Visit, ...]:

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Literal
 
-from t2disc.errors import LayoutUnclear, NoVisits, StudyNotFound
+from t2disc.errors import DicomUnreadable, LayoutUnclear, NoVisits, StudyNotFound
+from t2disc.study.names import bids_label
 
 Layout = Literal["folders", "bids", "heap"]
 
@@ -19,7 +20,7 @@ def detect_layout(study_dir: Path, wanted: str = "auto", ignore: Collection[Path
     """Tell how a study folder is laid out.
 
     ``bids`` where there are ``sub-*`` folders and either a ``dataset_description.json`` or an ``anat`` folder right
-    below one of them; ``heap`` where DICOM images lie in the study folder itself and no folder beside them;
+    below one of them; ``heap`` where DICOM files lie in the study folder itself and no folder beside them;
     otherwise ``folders``.
 
     Parameters
@@ -36,9 +37,9 @@ def detect_layout(study_dir: Path, wanted: str = "auto", ignore: Collection[Path
     StudyNotFound
         ``study-not-found``: no such folder, or it cannot be listed.
     LayoutUnclear
-        ``layout-unclear``: DICOM images beside folders.
+        ``layout-unclear``: DICOM files beside folders.
     NoVisits
-        ``no-visits``: neither folders nor images.
+        ``no-visits``: neither folders nor DICOM files.
     """
     list_folder(study_dir)
     if wanted in ("folders", "bids", "heap"):
@@ -46,14 +47,26 @@ def detect_layout(study_dir: Path, wanted: str = "auto", ignore: Collection[Path
     folders = list(visible_folders(study_dir, ignore))
     if _is_bids(study_dir, folders):
         return "bids"
-    has_images = holds_images(study_dir)
-    if has_images and folders:
-        raise LayoutUnclear(f"DICOM images beside {len(folders)} folders in the study folder")
-    if has_images:
+    has_dicom = holds_dicom(study_dir)
+    if has_dicom and folders:
+        raise LayoutUnclear(f"DICOM files beside {len(folders)} folders in the study folder")
+    if has_dicom:
         return "heap"
     if not folders:
         raise NoVisits("a study folder without visits")
     return "folders"
+
+
+def participant_folders(study_dir: Path, layout: Layout, ignore: Collection[Path] = ()) -> dict[Path, str]:
+    """Return each participant's folder with the label ``sub-...`` made of its name.
+
+    Raises
+    ------
+    LayoutUnclear
+        ``layout-unclear``: a name without any letter or digit.
+    """
+    folders = visible_folders(study_dir, ignore)
+    return {path: bids_label(path.name, "sub-") for path in folders if layout != "bids" or path.name.startswith("sub-")}
 
 
 def list_folder(folder: Path) -> list[Path]:
@@ -86,11 +99,18 @@ def visible_folders(folder: Path, ignore: Collection[Path] = ()) -> Iterator[Pat
             yield path
 
 
-def holds_images(folder: Path) -> bool:
-    """Tell whether DICOM images lie in ``folder`` itself."""
+def holds_dicom(folder: Path) -> bool:
+    """Tell whether DICOM files, damaged ones too, lie in ``folder`` itself."""
+    return any(_is_dicom(path) for path in list_folder(folder) if path.is_file())
+
+
+def _is_dicom(path: Path) -> bool:
     from t2disc.ingest import read_identity
 
-    return any(read_identity(path) is not None for path in list_folder(folder) if path.is_file())
+    try:
+        return read_identity(path) is not None
+    except DicomUnreadable:
+        return True
 
 
 def _is_bids(study_dir: Path, folders: list[Path]) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from t2disc.errors import VisitOrderUnknown
@@ -53,6 +54,12 @@ def order_visits(dates: Mapping[str, str | None], visit_order: Sequence[str] = (
     if by_name:
         return VisitOrder(session_ids=by_name, ordered_by="name")
     raise VisitOrderUnknown(f"{len(sessions)} visits whose order neither dates nor names tell")
+
+
+def usual_day(dates: Iterable[str | None]) -> str | None:
+    """Return the day of most files of a visit, the earliest of equals: one stray file does not move the visit."""
+    counts = Counter(day for day in dates if day is not None)
+    return min(counts, key=lambda day: (-counts[day], day), default=None)
 
 
 def _by_rank(ranks: Mapping[str, str | int | None]) -> tuple[str, ...] | None:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from t2disc import store
 from t2disc.errors import VisitOrderUnknown
-from t2disc.model import Visit
 from t2disc.study.order import VisitOrder, order_visits
+from t2disc.study.visit import Inspection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudySummary:
-    """All visits of the output folder, their discs and their changes, and what should be looked at."""
+    """All visits of a study, their discs and their changes, and what should be looked at."""
 
     discs: tuple[store.DiscRow, ...]
     changes: tuple[store.ChangeRow, ...]
@@ -56,11 +56,11 @@ def write_summary(out: Path, summary: StudySummary) -> None:
         store.update_file(out.joinpath(*file.path.parts), file.content)
 
 
-def order_warnings(visits: Sequence[Visit], visit_order: Sequence[str] = ()) -> Iterator[str]:
+def order_warnings(inspections: Sequence[Inspection], visit_order: Sequence[str] = ()) -> Iterator[str]:
     """Tell, before anything is measured, whose visits cannot be put in order or contradict their names."""
-    by_key = sorted(visits, key=lambda visit: visit.participant_id)
-    for participant_id, group in groupby(by_key, key=lambda visit: visit.participant_id):
-        dates = {visit.session_id: visit.acquisition_date for visit in group}
+    by_key = sorted(inspections, key=lambda inspection: inspection.visit.participant_id)
+    for participant_id, group in groupby(by_key, key=lambda inspection: inspection.visit.participant_id):
+        dates = {inspection.visit.session_id: inspection.acquisition_date for inspection in group}
         yield from _warnings(participant_id, _order(dates, visit_order))
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from t2disc.errors import LabelsLevelUnknown, LayoutUnclear, ParticipantsInvalid
@@ -14,21 +15,22 @@ from t2disc.study.names import bids_label
 _FILE = "participants.tsv"
 _MISSING = frozenset({"", "n/a"})
 
+Rename = Callable[[str], str]
+"""In a heap of files: the pseudonym of a PatientID, by which a participant may be named in the table too."""
 
-def read_index_levels(study_dir: Path, rename: Callable[[str], str] | None = None) -> dict[str, str]:
-    """Read the treated level of each participant.
 
-    Parameters
-    ----------
-    study_dir
-        Folder with ``participants.tsv``; without one, or without its column ``index_level``, no level is named.
-    rename
-        For a heap of files: the pseudonym of a PatientID, by which a participant may be named in the table too.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParticipantRow:
+    """One line of the table. The names stay out of the ``repr``: in a heap they may be a PatientID."""
 
-    Returns
-    -------
-    dict
-        ``sub-...`` to level. Participants whose level is ``n/a`` are left out.
+    line: int
+    name: str = field(repr=False)  # as written
+    participant_id: str = field(repr=False)  # sub-...
+    index_level: str | None
+
+
+def read_participants(study_dir: Path) -> tuple[ParticipantRow, ...]:
+    """Read ``participants.tsv``; no row where there is none, or where it has no column ``index_level``.
 
     Raises
     ------
@@ -36,59 +38,84 @@ def read_index_levels(study_dir: Path, rename: Callable[[str], str] | None = Non
         ``participants-invalid``: not a UTF-8 table, a column missing or misspelt, a participant twice, or a name that
         is no disc level.
     """
-    rows = _rows(study_dir / _FILE)
+    rows = tuple(_row(cells, line) for line, cells in _cells(study_dir / _FILE))
+    line_of: dict[str, int] = {}
+    for row in rows:
+        first = line_of.setdefault(row.participant_id, row.line)
+        if first != row.line:
+            raise ParticipantsInvalid(f"one participant in lines {first} and {row.line} of {_FILE}")
+    return rows
+
+
+def index_levels(rows: Sequence[ParticipantRow], rename: Rename | None = None) -> dict[str, str]:
+    """Return ``sub-...`` to treated level; participants whose level is ``n/a`` are left out."""
     levels: dict[str, str] = {}
-    seen: set[str] = set()
-    for number, row in enumerate(rows, start=2):
-        name, level = (row["participant_id"] or "").strip(), (row["index_level"] or "").strip()
-        participant_id = _participant_id(name, number)
-        if participant_id in seen:
-            raise ParticipantsInvalid(f"{participant_id} twice (line {number} of participants.tsv)")
-        seen.add(participant_id)
-        if level not in _MISSING:
-            levels[participant_id] = _level(level, number)
+    for row in rows:
+        if row.index_level is not None:
+            levels[row.participant_id] = row.index_level
             if rename is not None:
-                levels[rename(name)] = levels[participant_id]
+                levels[rename(row.name)] = row.index_level
     return levels
 
 
-def _rows(path: Path) -> list[dict[str, str | None]]:
+def row_warnings(
+    rows: Sequence[ParticipantRow], participant_ids: Collection[str], rename: Rename | None = None
+) -> Iterator[str]:
+    """Tell which rows name nobody in the study; by line alone in a heap, where a row may hold a PatientID."""
+    for row in rows:
+        if row.participant_id in participant_ids or (rename is not None and rename(row.name) in participant_ids):
+            continue
+        who = row.participant_id if rename is None else "a participant"
+        yield f"{_FILE}, line {row.line}: {who} is not in the study folder"
+
+
+def _cells(path: Path) -> list[tuple[int, dict[str, str | None]]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
-        raise ParticipantsInvalid(f"a participants.tsv that cannot be read ({type(error).__name__})") from None
+        raise ParticipantsInvalid(f"a {_FILE} that cannot be read ({type(error).__name__})") from None
     reader = csv.DictReader(io.StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE, restval=None)
     columns = [column.strip() for column in reader.fieldnames or ()]
     if _names_index_levels(columns):
         reader.fieldnames = columns
-        return list(reader)
+        return [(reader.line_num, cells) for cells in reader]
     return []
 
 
 def _names_index_levels(columns: list[str]) -> bool:
     """Tell whether the table names levels at all, as a BIDS table need not; refuse what only looks like it."""
     if "participant_id" not in columns:
-        raise ParticipantsInvalid("a participants.tsv without the column participant_id (are its columns tabbed?)")
+        raise ParticipantsInvalid(f"a {_FILE} without the column participant_id (are its columns tabbed?)")
     if "index_level" not in columns and any("level" in name.lower() or "index" in name.lower() for name in columns):
-        raise ParticipantsInvalid("a participants.tsv whose column of levels is not named index_level")
+        raise ParticipantsInvalid(f"a {_FILE} whose column of levels is not named index_level")
     if len(set(columns)) != len(columns):
-        raise ParticipantsInvalid("a participants.tsv with a column twice")
+        raise ParticipantsInvalid(f"a {_FILE} with a column twice")
     return "index_level" in columns
 
 
-def _participant_id(name: str, number: int) -> str:
+def _row(cells: dict[str, str | None], line: int) -> ParticipantRow:
+    name, level = (cells["participant_id"] or "").strip(), (cells["index_level"] or "").strip()
+    return ParticipantRow(
+        line=line,
+        name=name,
+        participant_id=_participant_id(name, line),
+        index_level=None if level in _MISSING else _level(level, line),
+    )
+
+
+def _participant_id(name: str, line: int) -> str:
     try:
         return bids_label(name, "sub-")
     except LayoutUnclear:
-        raise ParticipantsInvalid(f"no participant in line {number} of participants.tsv") from None
+        raise ParticipantsInvalid(f"no participant in line {line} of {_FILE}") from None
 
 
-def _level(text: str, number: int) -> str:
+def _level(text: str, line: int) -> str:
     try:
         return parse_level(text)
     except LabelsLevelUnknown as error:
         raise ParticipantsInvalid(
-            f"a name that is no disc level in line {number} of participants.tsv", expected=error.expected
+            f"a name that is no disc level in line {line} of {_FILE}", expected=error.expected
         ) from None

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from t2disc import store
 from t2disc.errors import T2DiscError
 from t2disc.model import DiscLabels, DiscMeasure, EchoStack, Inventory, LabelMap, T2Map, Visit
-from t2disc.study.dates import real_date
-from t2disc.study.labels import find_label_map
+from t2disc.study.labels import NO_LABELS, find_label_map
 
 if TYPE_CHECKING:
     from t2disc.model.protocol import Protocol
-
-NO_LABELS = "no label map for this visit: no disc was labelled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,12 +32,17 @@ class VisitResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """What a visit's headers say: what would be used, or the refusal; no pixel was read."""
+    """What a visit's headers and its label map say: what would be used, or the refusal; no pixel was read."""
 
     visit: Visit
     inventory: Inventory | None = None
     refusal: T2DiscError | None = None
     has_labels: bool = False
+
+    @property
+    def acquisition_date(self) -> str | None:
+        """Day of the series that would be used, otherwise of the visit: the same that :func:`visit_record` tells."""
+        return (self.inventory and self.inventory.acquisition.acquisition_date) or self.visit.acquisition_date
 
 
 def analyse_visit(visit: Visit, protocol: Protocol, labels_dir: Path | None = None) -> VisitResult:
@@ -79,26 +83,45 @@ def load_visit_labels(visit: Visit, labels_dir: Path | None) -> LabelMap | None:
 
 
 def inspect_visit(visit: Visit, protocol: Protocol, labels_dir: Path | None = None) -> Inspection:
-    """Tell from headers alone what a visit's analysis would use, or how it would be refused."""
+    """Tell from headers and the label map what a visit's analysis would use, or how it would be refused.
+
+    What only the images' pixels can tell (a damaged pixel, labels beside the image) is not found here.
+    """
     from t2disc.ingest import take_inventory
 
     settings = protocol.ingest
     try:
-        has_labels = find_label_map(visit, labels_dir) is not None
+        labels = load_visit_labels(visit, labels_dir)
+        if labels is not None:
+            _refuse_misnamed(labels)
         source = visit.files or visit.folder
         found = take_inventory(source, settings=settings, require_spin_echo=settings.require_spin_echo)
     except T2DiscError as refusal:
         return Inspection(visit=visit, refusal=refusal.at(visit.key))
-    return Inspection(visit=visit, inventory=found, has_labels=has_labels)
+    return Inspection(visit=visit, inventory=found, has_labels=labels is not None)
 
 
-def visit_record(result: VisitResult) -> store.VisitRecord:
-    """Return what the tables and a later reader need to know of a measured visit."""
+def _refuse_misnamed(labels: LabelMap) -> None:
+    """Refuse labels whose names or order are wrong wherever the image lies: nothing, on their own grid, stands for it.
+
+    Raises
+    ------
+    LabelError
+        As :func:`t2disc.segment.find_discs`.
+    """
+    from t2disc.segment import find_discs
+
+    nothing = np.broadcast_to(np.float32(0), (*labels.values.shape, 1))
+    find_discs(EchoStack(signal=nothing, echo_times_ms=np.ones(1), affine=labels.affine), labels)
+
+
+def visit_record(result: VisitResult, remarks: Sequence[str] = ()) -> store.VisitRecord:
+    """Return what the tables and a later reader need to know of a measured visit; ``remarks`` join its notes."""
     visit, stack = result.visit, result.stack
-    notes = stack.notes if result.discs.levels else (*stack.notes, NO_LABELS)
+    notes = (*stack.notes, *(() if result.discs.levels else (NO_LABELS,)), *remarks)
     return replace(
         _record(visit, "done"),
-        acquisition_date=real_date(stack.acquisition.acquisition_date) or visit.acquisition_date,
+        acquisition_date=stack.acquisition.acquisition_date or visit.acquisition_date,
         levels=result.discs.levels,
         acquisition=stack.acquisition,
         fit=result.facts,
@@ -125,14 +148,12 @@ def _record(visit: Visit, status: store.Status) -> store.VisitRecord:
     )
 
 
-def visit_files(result: VisitResult, *, with_figures: bool = False) -> tuple[store.StoredFile, ...]:
-    """Compose every file of a measured visit, below its folder ``sub-X/ses-Y``."""
+def visit_files(result: VisitResult) -> tuple[store.StoredFile, ...]:
+    """Compose the maps and labels of a measured visit, below its folder ``sub-X/ses-Y``."""
     stem = result.visit.stem
     return (
         *store.map_files(stem, result.t2map, result.facts, result.stack.acquisition),
         *store.label_files(stem, result.discs),
-        *(visit_figures(result) if with_figures else ()),
-        store.record_file(visit_record(result)),
     )
 
 

@@ -1,0 +1,43 @@
+"""Whom a study names and does not hold: nobody is dropped without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from t2disc.model import Visit
+from t2disc.study.layout import detect_layout, participant_folders
+from t2disc.study.participants import read_participants, row_warnings
+from t2disc.study.pseudonym import PseudonymKey, pseudonym, read_key
+
+if TYPE_CHECKING:
+    from t2disc.model.protocol import Protocol
+
+
+def participant_warnings(
+    study_dir: Path,
+    visits: Sequence[Visit],
+    protocol: Protocol,
+    *,
+    ignore: Collection[Path] = (),
+    key: PseudonymKey | None = None,
+) -> Iterator[str]:
+    """Tell whose folder holds no visit, and which rows of ``participants.tsv`` name nobody in the study.
+
+    Parameters
+    ----------
+    study_dir, protocol, ignore, key
+        As given to :func:`t2disc.study.find_visits`.
+    visits
+        What it found.
+    """
+    layout = detect_layout(study_dir, protocol.study.layout, ignore)
+    with_visits = {visit.participant_id for visit in visits}
+    folders = () if layout == "heap" else participant_folders(study_dir, layout, ignore).values()
+    for participant_id in folders:
+        if participant_id not in with_visits:
+            yield f"{participant_id}: the participant's folder holds no visit folder"
+    rename = partial(pseudonym, key=key or read_key(study_dir)) if layout == "heap" else None
+    yield from row_warnings(read_participants(study_dir), with_visits.union(folders), rename)
