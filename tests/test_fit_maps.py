@@ -131,9 +131,17 @@ def test_skipped_echoes_are_recorded():
     assert t2map.model == "mono"
 
 
+def test_a_mask_of_zeros_and_ones_as_tools_save_it_is_taken():
+    stack = phantom(shape=(20, 16, 4))
+    mask = np.zeros(stack.shape, bool)
+    mask[5:15] = True
+    for dtype in (np.uint8, np.float64):
+        np.testing.assert_array_equal(fit_t2(stack, mask.astype(dtype)).flag, fit_t2(stack, mask).flag)
+
+
 def test_wrong_masks_models_and_skips_are_refused():
     stack = phantom(shape=(20, 16, 4))
-    for mask in (np.ones((20, 16, 5), bool), np.ones(stack.shape)):
+    for mask in (np.ones((20, 16, 5), bool), np.full(stack.shape, 2), np.full(stack.shape, np.nan)):
         with pytest.raises(ArgumentInvalid):
             fit_t2(stack, mask)
     with pytest.raises(ModelUnknown):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from t2disc.fit.models import BlockFit, Solver, register_model
 from t2disc.fit.search import search
 from t2disc.fit.train import EchoTrain
-from t2disc.fit.varpro import ExponentialKernel, Kernel, Moments, Row, kernel_for, newton_step
+from t2disc.fit.varpro import ExponentialKernel, Kernel, Moments, Rows, kernel_for, newton_step
 from t2disc.model import Flag
 
 SINGLE_STEPS_EQUAL, SINGLE_STEPS_UNEQUAL = 2, 3  # Newton steps in float32; unequal echoes start less near
@@ -27,12 +27,12 @@ SETTLED_STEP = 2e-4  # greatest last step in ln q, as a fraction of ln q; its sq
 class Settled(NamedTuple):
     """Where a last Newton step in float64 led; rows ``(B,)``."""
 
-    t2_ms: Row
-    s0: Row
-    t2_se_ms: Row
-    step: Row  # size of the last step in ln q, as a fraction of ln q
-    residual: Row  # sum of squares left
-    fit: Row  # sum of squares of the fitted curve
+    t2_ms: Rows
+    s0: Rows
+    t2_se_ms: Rows
+    step: Rows  # size of the last step in ln q, as a fraction of ln q
+    residual: Rows  # sum of squares left
+    fit: Rows  # sum of squares of the fitted curve
 
 
 @register_model(
@@ -75,7 +75,7 @@ class MonoSolver:
             self._search(signal, unproved, settled, flag)
         return BlockFit(settled.t2_ms, settled.s0, settled.t2_se_ms, flag)
 
-    def _approach(self, signal: Row, q: Row) -> None:
+    def _approach(self, signal: Rows, q: Rows) -> None:
         """Write a q close to the optimum of every ordinary voxel."""
         single = self._signal[:, : q.size]
         near, step, work = self._rows32[:, : q.size]
@@ -87,13 +87,13 @@ class MonoSolver:
             np.subtract(near, step, out=near)
         np.copyto(q, near)
 
-    def _step_again(self, signal: Row, chosen: NDArray[np.intp], settled: Settled) -> None:
+    def _step_again(self, signal: Rows, chosen: NDArray[np.intp], settled: Settled) -> None:
         """Give the chosen voxels another step from where they are."""
         q = np.exp(-self._train.spacing_ms / settled.t2_ms[chosen])
         rows = list(np.empty((7, chosen.size)))
         _put(settle(self._train, self._kernel64, signal[:, chosen], q, rows), settled, chosen)
 
-    def _search(self, signal: Row, chosen: NDArray[np.intp], settled: Settled, flag: NDArray[np.uint8]) -> None:
+    def _search(self, signal: Rows, chosen: NDArray[np.intp], settled: Settled, flag: NDArray[np.uint8]) -> None:
         """Solve the chosen voxels with care, flag what has no T2, and put the rest in place."""
         part = signal[:, chosen]
         peak = np.abs(part).max(axis=0)
@@ -114,7 +114,7 @@ def _put(found: Settled, settled: Settled, chosen: NDArray[np.intp]) -> None:
         row[chosen] = values
 
 
-def linear_prediction(train: EchoTrain, signal: Row, q: Row, late: Row, early: Row) -> None:
+def linear_prediction(train: EchoTrain, signal: Rows, q: Rows, late: Rows, early: Rows) -> None:
     """Write a first q: the sum of all echoes but the first over the sum of all but the last, or for unequal echoes
     the ratio of the sums of the later and the earlier half.
     """
@@ -133,14 +133,14 @@ def linear_prediction(train: EchoTrain, signal: Row, q: Row, late: Row, early: R
     np.copyto(q, late)
 
 
-def _sum(echoes: Row, out: Row) -> None:
+def _sum(echoes: Rows, out: Rows) -> None:
     """Add echo by echo: the order of a reduction would depend on the width of the block."""
     np.copyto(out, echoes[0])
     for echo in echoes[1:]:
         np.add(out, echo, out=out)
 
 
-def settle(train: EchoTrain, kernel: Kernel, signal: Row, q: Row, rows: list[Row]) -> Settled:
+def settle(train: EchoTrain, kernel: Kernel, signal: Rows, q: Rows, rows: list[Rows]) -> Settled:
     """Take the last Newton step from ``q``; write T2, S0, the standard error and the proof's ingredients to ``rows``.
 
     ``rows`` are 7 buffers ``(B,)``; ``q`` is overwritten.
@@ -166,14 +166,14 @@ def settle(train: EchoTrain, kernel: Kernel, signal: Row, q: Row, rows: list[Row
     return Settled(t2_ms, s0, t2_se_ms, np.abs(step, out=step), residual, fit)
 
 
-def _sum_of_squares(signal: Row, out: Row, work: Row) -> None:
+def _sum_of_squares(signal: Rows, out: Rows, work: Rows) -> None:
     np.multiply(signal[0], signal[0], out=out)
     for echo in signal[1:]:
         np.multiply(echo, echo, out=work)
         np.add(out, work, out=out)
 
 
-def _standard_error_of_log_q(n_echoes: int, of_decay: Moments, residual: Row, fit: Row, *, out: Row) -> None:
+def _standard_error_of_log_q(n_echoes: int, of_decay: Moments, residual: Rows, fit: Rows, *, out: Rows) -> None:
     """se(ln q)**2 = residual / ((n - 2) fit var_d), from the inverse of J'J; NaN with 2 echoes."""
     if n_echoes == 2:
         out[...] = np.nan
@@ -184,14 +184,14 @@ def _standard_error_of_log_q(n_echoes: int, of_decay: Moments, residual: Row, fi
     np.sqrt(out, out=out)
 
 
-def _step_amplitude(amplitude: Row, step: Row, of_decay: Moments, work: Row) -> None:
+def _step_amplitude(amplitude: Rows, step: Rows, of_decay: Moments, work: Rows) -> None:
     """Carry the amplitude along the step: at the optimum d ln A / d ln q = -mean_d."""
     np.multiply(step, of_decay.mean, out=work)
     np.multiply(work, amplitude, out=work)
     np.add(amplitude, work, out=amplitude)
 
 
-def _signal_at_time_zero(train: EchoTrain, amplitude: Row, q: Row, log_q: Row) -> None:
+def _signal_at_time_zero(train: EchoTrain, amplitude: Rows, q: Rows, log_q: Rows) -> None:
     """Carry the amplitude from the first echo used to time zero; overwrites ``q`` and ``log_q``."""
     if train.first_ms == train.spacing_ms:
         np.divide(amplitude, q, out=amplitude)

@@ -100,7 +100,7 @@ def fit_t2(
     stack
         The volume, ``(X, Y, Z, E)``.
     mask
-        ``(X, Y, Z)`` bool, voxels to fit; every voxel when None. The others are flagged OUTSIDE_MASK.
+        ``(X, Y, Z)`` bool, or 0 and 1: voxels to fit; every voxel when None. The others are flagged OUTSIDE_MASK.
     model
         ``mono``, ``loglinear``, or another registered model.
     skip_first
@@ -108,12 +108,18 @@ def fit_t2(
     min_snr
         Voxels whose first used echo is below this multiple of the estimated sigma are flagged LOW_SNR.
 
+    Returns
+    -------
+    T2Map
+        ``t2_ms, s0, t2_se_ms`` float32 and ``flag`` uint8, each ``(X, Y, Z)``; NaN wherever ``flag`` is not 0. To keep
+        the T2 map in another program's terms: ``nib.Nifti1Image(t2map.t2_ms, t2map.affine)`` (ms).
+
     Raises
     ------
     ModelUnknown
         ``model-unknown``: no such model.
     ArgumentInvalid
-        ``argument-invalid``: a mask that is not boolean on the stack's grid, or fewer than 2 echoes left.
+        ``argument-invalid``: a mask that is not one of 0 and 1 on the stack's grid, or fewer than 2 echoes left.
     """
     train = echo_train(stack.echo_times_ms, n_signals=stack.n_echoes, skip_first=skip_first)
     chosen_model = find_model(model)
@@ -163,11 +169,12 @@ def _threshold(sigma: float | None, min_snr: float) -> float | None:
 def _checked_mask(mask: Any, shape: tuple[int, int, int]) -> NDArray[np.bool_] | None:
     if mask is None:
         return None
-    chosen = np.asarray(mask)
-    if chosen.dtype != np.bool_ or chosen.shape != shape:
-        raise ArgumentInvalid(
-            f"mask of type {chosen.dtype} and shape {chosen.shape}", expected=f"bool of shape {shape}"
-        )
+    given = np.asarray(mask)
+    if given.shape != shape:
+        raise ArgumentInvalid(f"mask of shape {given.shape}", expected=f"the stack's grid, {shape}")
+    chosen: NDArray[np.bool_] = given.astype(np.bool_)
+    if not np.array_equal(chosen, given):
+        raise ArgumentInvalid("a mask with other values than 0 and 1", expected="True and False, or 0 and 1")
     return chosen
 
 

@@ -1,8 +1,8 @@
 """The careful search: the global optimum over every T2, for the few voxels that fast Newton steps leave unproved.
 
-A grid of decays at equal angles finds every hump of the fit's quality N / sqrt(D), the cosine between signal and decay;
-the best humps are then climbed with Newton steps kept inside a shrinking bracket. It never fails to end: what it
-cannot fit it flags.
+A grid of decays at equal angles finds every local maximum of the fit's quality N / sqrt(D), the cosine between signal
+and decay; the best of them are then climbed with Newton steps kept inside a shrinking bracket. It never fails to end:
+what it cannot fit it flags.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from t2disc.fit.train import EchoTrain
 from t2disc.fit.varpro import ExponentialKernel
 from t2disc.model import Flag
 
-HUMPS = 3  # humps of the quality that are climbed, best first
+MAXIMA = 3  # local maxima of the quality that are climbed, best first
 MOST_STEPS = 80
 SETTLED_Q = 1e-12
 RISING_Q = 1.0 - 1e-9  # an optimum from here to 1 is that of a constant or rising signal
@@ -33,7 +33,7 @@ def search(train: EchoTrain, signal: Rows) -> tuple[Rows, NDArray[np.uint8]]:
     q = np.full(flag.size, np.nan)
     fittable = np.flatnonzero(flag == Flag.OK)
     part = signal[:, fittable]
-    q[fittable], flag[fittable] = _best_hump(train, part)
+    q[fittable], flag[fittable] = _best_maximum(train, part)
     q[flag != Flag.OK] = np.nan
     return q, flag
 
@@ -45,18 +45,18 @@ def judge_signal(signal: Rows) -> NDArray[np.uint8]:
     return flag
 
 
-def _best_hump(train: EchoTrain, signal: Rows) -> tuple[Rows, NDArray[np.uint8]]:
+def _best_maximum(train: EchoTrain, signal: Rows) -> tuple[Rows, NDArray[np.uint8]]:
     quality = _quality(train, signal, train.grid)
     best = np.zeros(signal.shape[1])
     q = np.ones(best.size)
     settled = np.ones(best.size, bool)
-    humps = np.where(_is_hump(quality), quality, -np.inf)
-    for _ in range(HUMPS):
-        top = humps.argmax(axis=0)
-        here = np.flatnonzero(np.take_along_axis(humps, top[None], axis=0)[0] > 0)
+    maxima = np.where(_is_maximum(quality), quality, -np.inf)
+    for _ in range(MAXIMA):
+        top = maxima.argmax(axis=0)
+        here = np.flatnonzero(np.take_along_axis(maxima, top[None], axis=0)[0] > 0)
         if not here.size:
             break
-        humps[top[here], here] = -np.inf
+        maxima[top[here], here] = -np.inf
         climbed, done = _climb(train, signal[:, here], top[here])
         height = _quality_at(train, signal[:, here], climbed)
         better = height > best[here]
@@ -86,12 +86,12 @@ def _quality(train: EchoTrain, signal: Rows, grid: NDArray[np.float64]) -> Rows:
     return quality
 
 
-def _is_hump(quality: Rows) -> NDArray[np.bool_]:
+def _is_maximum(quality: Rows) -> NDArray[np.bool_]:
     """Tell the grid points that are no lower than both neighbours; the ends have one."""
-    hump = np.ones(quality.shape, bool)
-    hump[1:] &= quality[1:] >= quality[:-1]
-    hump[:-1] &= quality[:-1] > quality[1:]
-    return hump
+    maximum = np.ones(quality.shape, bool)
+    maximum[1:] &= quality[1:] >= quality[:-1]
+    maximum[:-1] &= quality[:-1] > quality[1:]
+    return maximum
 
 
 def _climb(train: EchoTrain, signal: Rows, top: NDArray[np.intp]) -> tuple[Rows, NDArray[np.bool_]]:

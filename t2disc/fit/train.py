@@ -62,10 +62,6 @@ class EchoTrain:
         """First echo time used, ms."""
         return float(self.echo_times_ms[0])
 
-    def decay(self, t2_ms: float) -> float:
-        """Return q = exp(-spacing / T2) of a T2 in ms."""
-        return float(np.exp(-self.spacing_ms / t2_ms))
-
 
 def echo_train(echo_times_ms: Any, *, n_signals: int, skip_first: int = 0) -> EchoTrain:
     """Check the echo times of a call and prepare them for fitting.
@@ -138,10 +134,7 @@ def _decay_grid(steps: NDArray[np.float64]) -> NDArray[np.float64]:
 def _uniqueness(steps: NDArray[np.float64], grid: NDArray[np.float64]) -> float:
     """Return the least residual-to-fit ratio at which some other decay could fit as well as a local optimum.
 
-    Let p be the unit decay vector at a local optimum and t the unit tangent there. The unit signal is
-    cos(a) p + sin(a) r, with the residual r orthogonal to p and t. Another decay p' fits no better as long as
-    tan(a) <= (1 - p.p') / |p' - (p.p') p - (t.p') t|, whatever r is; the least right-hand side over all pairs bounds
-    tan(a) = |residual| / |fit|. It is the reach of the curve seen as a cone (Federer 1959, Curvature measures).
+    The derivation stands in docs/methods.md, "How the optimum is found". Source: Federer 1959 (reach of a curve).
     """
     p = _directions(steps, grid)
     tangent = steps * p

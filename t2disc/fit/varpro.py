@@ -23,24 +23,25 @@ from numpy.typing import DTypeLike, NDArray
 
 from t2disc.fit.train import EchoTrain
 
-Row = NDArray[Any]  # (B,) float32 or float64
+Rows = NDArray[Any]
+"""Numbers of B voxels, ``(B,)``, or of their echoes, ``(E, B)``; float32 or float64."""
 
 
 class Moments(NamedTuple):
     """Weighted sum, mean and variance of the steps k; rows ``(B,)`` that live until the kernel's next call."""
 
-    total: Row
-    mean: Row
-    variance: Row
+    total: Rows
+    mean: Rows
+    variance: Rows
 
 
 class Kernel(Protocol):
     """What a Newton step needs to know at a given q."""
 
-    def signal_moments(self, signal: Row, q: Row) -> Moments:
+    def signal_moments(self, signal: Rows, q: Rows) -> Moments:
         """Moments of k under the weights s_e q**k_e; ``signal`` is ``(E, B)``."""
 
-    def decay_moments(self, q: Row) -> Moments:
+    def decay_moments(self, q: Rows) -> Moments:
         """Moments of k under the weights q**(2 k_e)."""
 
 
@@ -59,7 +60,7 @@ class PolynomialKernel:
         self._horner = np.empty((2, 3, width), dtype)
         self._rows = np.empty((9, width), dtype)
 
-    def signal_moments(self, signal: Row, q: Row) -> Moments:
+    def signal_moments(self, signal: Rows, q: Rows) -> Moments:
         """With N, N' and N''/2 by Horner's rule: mean = q N' / N, variance = mean + 2 q**2 (N''/2) / N - mean**2."""
         total, slope, bend = self._polynomial(signal, q)
         mean, variance, work = self._rows[:3, : q.size]
@@ -73,10 +74,10 @@ class PolynomialKernel:
         np.subtract(variance, work, out=variance)
         return Moments(total, mean, variance)
 
-    def _polynomial(self, signal: Row, q: Row) -> Row:
+    def _polynomial(self, signal: Rows, q: Rows) -> Rows:
         """Return rows N, N' and N''/2."""
-        now: Row = self._horner[0, :, : q.size]
-        then: Row = self._horner[1, :, : q.size]
+        now: Rows = self._horner[0, :, : q.size]
+        then: Rows = self._horner[1, :, : q.size]
         self._top_echoes(signal, q, now)
         for echo in signal[-4::-1]:
             np.multiply(now, q, out=then)
@@ -85,7 +86,7 @@ class PolynomialKernel:
             now, then = then, now
         return now
 
-    def _top_echoes(self, signal: Row, q: Row, rows: Row) -> None:
+    def _top_echoes(self, signal: Rows, q: Rows, rows: Rows) -> None:
         """Horner's rule over the last three echoes (two where there are no more), less what is multiplied by zero."""
         value, slope, bend = rows
         np.multiply(signal[-1], q, out=slope)
@@ -99,7 +100,7 @@ class PolynomialKernel:
         np.add(value, signal[-3], out=value)
         bend[...] = signal[-1]
 
-    def decay_moments(self, q: Row) -> Moments:
+    def decay_moments(self, q: Rows) -> Moments:
         """Geometric sums: with a = u / (1 - u), b = n u**n / (1 - u**n) and u = q**2,
         mean = a - b and variance = a (1 + a) - b (n + b).
         """
@@ -120,7 +121,7 @@ class PolynomialKernel:
         np.subtract(variance, work, out=variance)
         return Moments(total, mean, variance)
 
-    def _power(self, u: Row, *, out: Row) -> None:
+    def _power(self, u: Rows, *, out: Rows) -> None:
         """u**n by repeated squaring from the highest bit of n."""
         power = u
         for bit in f"{self._n:b}"[1:]:
@@ -136,15 +137,15 @@ class ExponentialKernel:
         self._steps = steps
         self._rows = np.empty((9, width), dtype)
 
-    def signal_moments(self, signal: Row, q: Row) -> Moments:
+    def signal_moments(self, signal: Rows, q: Rows) -> Moments:
         """Sums over echoes of s_e exp(k_e ln q), times 1, k and k**2."""
         return self._moments(signal, q, 1.0, self._rows[:3, : q.size])
 
-    def decay_moments(self, q: Row) -> Moments:
+    def decay_moments(self, q: Rows) -> Moments:
         """Sums over echoes of exp(2 k_e ln q), times 1, k and k**2."""
         return self._moments(None, q, 2.0, self._rows[3:6, : q.size])
 
-    def _moments(self, signal: Row | None, q: Row, times: float, out: Row) -> Moments:
+    def _moments(self, signal: Rows | None, q: Rows, times: float, out: Rows) -> Moments:
         total, mean, variance = out
         log_q, weight, work = self._rows[6:, : q.size]
         out[...] = 0.0
@@ -166,7 +167,7 @@ class ExponentialKernel:
         return Moments(total, mean, variance)
 
 
-def newton_step(kernel: Kernel, signal: Row, q: Row, *, out: Row) -> tuple[Moments, Moments]:
+def newton_step(kernel: Kernel, signal: Rows, q: Rows, *, out: Rows) -> tuple[Moments, Moments]:
     """Write the Newton step h / (dh/dx) in x = ln q to ``out``; return the moments it was made of."""
     of_signal = kernel.signal_moments(signal, q)
     of_decay = kernel.decay_moments(q)
