@@ -226,6 +226,10 @@ def odd_bits():
     return series(BitsStored=12, HighBit=15)
 
 
+def one_image_of_fewer_bits():
+    return [fake_slice(0, 10.0, BitsStored=8, HighBit=7), *series()[1:]]
+
+
 def rows_fewer_than_the_pixels():
     return series(Rows=20)
 
@@ -309,6 +313,7 @@ CODES = {
     same_uid_other_pixels: "duplicate-conflict",
     copy_of_an_image_in_another_series: "duplicate-conflict",
     odd_bits: "pixels-unsupported",
+    one_image_of_fewer_bits: "pixels-unsupported",
     rows_fewer_than_the_pixels: "pixels-truncated",
     eight_bits_stated_for_sixteen: "pixels-truncated",
     several_frames_in_a_classic_image: "dicom-unreadable",

@@ -55,7 +55,11 @@ def check_sources(frames: Sequence[Sequence[Frame]]) -> None:
     PixelError
         ``pixels-lossy``, ``pixels-truncated``, ``pixels-undecodable``, ``pixels-unsupported``.
     """
-    for source in _sources(frames):
+    sources = list(_sources(frames))
+    formats = {(source.bits_allocated, source.bits_stored, source.is_signed) for source in sources}
+    if len(formats) > 1:
+        raise PixelsUnsupported(f"{len(formats)} pixel formats in one series", expected="one format for all images")
+    for source in sources:
         _check_format(source)
         if source.is_native:
             _check_length(source)
