@@ -10,17 +10,20 @@ import textwrap
 from pathlib import Path
 from shutil import rmtree
 
+import nibabel as nib
 import numpy as np
 import pytest
+from slices import series, write
 from studies import T2_MS, broken_visit, label_map, small_study, sound_visit, tree
 
 from t2disc import study
 from t2disc.batch import Decision, RunSettings, StudyOutcome, as_refusal, decide, run_study
 from t2disc.batch.progress import Silent
 from t2disc.errors import DiskFull, OutputBusy, SliceMissing, VisitOrderUnknown
-from t2disc.model import Visit
-from t2disc.model.protocol import Protocol
+from t2disc.model import NoiseEstimate, T2Map, Visit
+from t2disc.model.protocol import FitSettings, IngestSettings, Protocol
 from t2disc.store import VisitRecord, output_lock
+from t2disc.study.notes import fit_notes
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 
@@ -60,6 +63,32 @@ def test_nothing_changed_between_two_equal_visits(measured):
     assert {(row["change_ms"], row["change_pct"]) for row in rows} == {("0.000", "0.000")}
 
 
+def test_a_change_tells_its_days_and_the_voxels_behind_it(measured):
+    n_used = {
+        (row["session_id"], row["level"], row["region"]): row["n_used"] for row in table(measured / "out", "discs.tsv")
+    }
+    for row in table(measured / "out", "changes.tsv"):
+        assert row["interval_days"] == "366"  # 2024-01-02 to 2025-01-02, a leap year
+        assert row["baseline_n_used"] == n_used["ses-baseline", row["level"], row["region"]]
+        assert row["followup_n_used"] == n_used["ses-month12", row["level"], row["region"]]
+
+
+def test_a_disc_that_one_visit_lacks_has_no_voxels_there_and_a_change_without_dates_no_days(tmp_path):
+    folder = small_study(tmp_path)
+    rmtree(folder / "P1" / "month12")
+    write(folder / "P1" / "month12" / "scan", series(4, AcquisitionDate=None, StudyDate=None))
+    (folder / "labels" / "sub-P1_ses-month12_dseg.tsv").write_text("index\tname\n1\tL4/L5\n")
+    image = nib.load(folder / "labels" / "sub-P1_ses-month12_dseg.nii.gz")
+    values = np.asarray(image.dataobj) % 2
+    nib.Nifti1Image(values, image.affine).to_filename(folder / "labels" / "sub-P1_ses-month12_dseg.nii.gz")
+    run(folder, folder / "out")
+    rows = {(row["level"], row["region"]): row for row in table(folder / "out", "changes.tsv")}
+    assert {row["interval_days"] for row in rows.values()} == {"n/a"}
+    assert rows["L5/S1", "NP"]["followup_n_used"] == rows["L5/S1", "NP"]["change_ms"] == "n/a"
+    assert int(rows["L5/S1", "NP"]["baseline_n_used"]) > 0
+    assert int(rows["L4/L5", "NP"]["followup_n_used"]) > 0
+
+
 def test_each_visit_has_its_maps_labels_record_and_manifest(measured):
     names = {name for name in tree(measured / "out") if name.startswith("sub-P1/ses-baseline/")}
     stem = "sub-P1/ses-baseline/anat/sub-P1_ses-baseline_"
@@ -75,6 +104,14 @@ def test_the_second_run_changes_no_byte_and_no_time(measured):
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
     run(measured, out)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_a_readme_that_is_there_is_left_alone(measured, tmp_path):
+    (tmp_path / "README").write_text("mine")
+    run(measured, tmp_path, only="baseline")
+    assert (tmp_path / "README").read_text() == "mine"
+    assert not (tmp_path / "README.md").exists()
+    assert (measured / "out" / "README.md").is_file()
 
 
 def test_names_and_order_of_files_change_no_byte(measured, tmp_path):
@@ -231,12 +268,16 @@ class Listener(Silent):
     def __init__(self) -> None:
         self.warned: list[tuple[str, str]] = []
         self.whys: list[str] = []
+        self.compared: list[str] = []
 
     def visit_started(self, visit: Visit, decision: Decision) -> None:
         self.whys.append(decision.why)
 
     def visit_warned(self, visit: Visit, text: str) -> None:
         self.warned.append((visit.key, text))
+
+    def visit_finished(self, record: VisitRecord, seconds: float, compared: str) -> None:
+        self.compared.append(compared)
 
 
 @pytest.mark.parametrize("broken", ["plot_t2_overlay", "plot_decay"])
@@ -256,6 +297,71 @@ def test_pictures_that_cannot_be_drawn_cost_no_number(measured, tmp_path, monkey
         assert "RuntimeError" in note
         assert (record.key, note) in listener.warned
     assert not any(b"CANARY" in content for content in tree(tmp_path).values())
+
+
+# ------------------------------------------------------------------------------------------------ what must be known
+@pytest.mark.parametrize(
+    ("sequence", "suffix", "note"),
+    [("GR", "T2starmap", "gradient echo"), ("RM", "T2map", "the header does not name the sequence")],
+)
+def test_a_series_that_may_not_be_spin_echo_is_measured_on_purpose_and_says_so(tmp_path, sequence, suffix, note):
+    sound_visit(tmp_path / "P1" / "baseline", ScanningSequence=sequence)
+    protocol = Protocol(ingest=IngestSettings(require_spin_echo=False))
+    listener = Listener()
+    out = tmp_path / "out"
+    run_study(study.find_visits(tmp_path, ignore=[out]), RunSettings(out=out, protocol=protocol), listener)
+    assert [path.name for path in out.rglob("*_T2*.nii.gz") if "desc" not in path.name] == [
+        f"sub-P1_ses-baseline_{suffix}.nii.gz"
+    ]
+    (row,) = table(out, "visits.tsv")
+    assert row["notes"].startswith(note)
+    assert [text for _, text in listener.warned if "T2*" in text] == ([study.T2_STAR] if sequence == "GR" else [])
+
+
+def test_what_the_data_could_not_give_is_in_the_notes(tmp_path):
+    sound_visit(tmp_path / "P1" / "baseline")
+    for skip_first, expected in ((2, True), (1, False)):
+        out = tmp_path / "derivatives" / str(skip_first)
+        protocol = Protocol(fit=FitSettings(skip_first=skip_first))
+        run_study(study.find_visits(tmp_path), RunSettings(out=out, protocol=protocol))
+        (row,) = table(out, "visits.tsv")
+        assert ("2 echoes: no standard error" in row["notes"]) is expected
+
+
+@pytest.mark.parametrize(("method", "n_notes"), [("none", 1), ("background", 0)])
+def test_an_unknown_noise_is_told(method, n_notes):
+    maps = {name: np.ones((1, 1, 1), np.float32) for name in ("t2_ms", "s0", "t2_se_ms")}
+    t2map = T2Map(
+        **maps,
+        flag=np.zeros((1, 1, 1), np.uint8),
+        affine=np.eye(4),
+        echo_times_ms=np.array([10.0, 20.0, 30.0]),
+        model="mono",
+        noise=NoiseEstimate(sigma=1.0, method=method),
+    )
+    assert list(fit_notes(t2map)) == ["noise unknown: SNR not tested"] * n_notes
+
+
+# ------------------------------------------------------------------------------------------------ runs again
+def test_a_run_again_tells_what_is_unchanged_and_what_differs(measured, tmp_path):
+    told = []
+    for settings in ({}, {}, {"with_figures": True}):
+        listener = Listener()
+        run(measured, tmp_path, only="baseline", reporter=listener, **settings)
+        told += listener.compared
+    assert told[:2] == ["first result", "unchanged"]
+    assert told[2].startswith("numbers unchanged, ")
+
+
+def test_a_run_with_other_settings_warns_and_names_both_values(measured, tmp_path):
+    run(measured, tmp_path, only="baseline")
+    visits = [visit for visit in study.find_visits(measured) if "baseline" in visit.key]
+    listener = Listener()
+    protocol = Protocol(fit=FitSettings(model="loglinear", min_snr=3.0))
+    run_study(visits, RunSettings(out=tmp_path, protocol=protocol, labels_dir=measured / "labels"), listener)
+    ((_, warned),) = listener.warned
+    assert "model mono -> loglinear, min_snr 5.0 -> 3.0" in warned
+    assert listener.compared == ["differs from the earlier result"]
 
 
 # ------------------------------------------------------------------------------------------------ environment

@@ -81,7 +81,55 @@ def test_a_study_without_labels_says_that_no_disc_was_labelled(tmp_path):
     sound_visit(tmp_path / "P1" / "baseline")
     result = call("fit", tmp_path)
     assert result.exit_code == 0
-    assert "No disc was labelled" in result.stdout
+    assert "No disc was labelled; the maps were written. Give label maps with --labels DIR." in result.stdout
+    assert "1 visit measured" in result.stdout
+    assert "no labels" in call("check", tmp_path).stdout
+
+
+def test_labels_that_were_given_are_not_asked_for(tmp_path):
+    folder = small_study(tmp_path)
+    (folder / "labels" / "sub-P1_ses-month12_dseg.nii.gz").unlink()
+    (folder / "labels" / "sub-P1_ses-baseline_dseg.tsv").unlink()  # the one visit with labels is quarantined
+    result = call("fit", folder, "--labels", folder / "labels")
+    assert "No disc was labelled; the maps were written.\n" in result.stdout
+    assert "Give label maps" not in result.stdout
+
+
+def test_where_nothing_was_measured_no_place_of_maps_is_told(tmp_path):
+    broken_visit(tmp_path / "P1" / "baseline")
+    result = call("fit", tmp_path, "--figures")
+    assert result.exit_code == 3
+    assert "0 visits measured" in result.stdout
+    for word in ("Maps", "Pictures", "labelled"):
+        assert word not in result.stdout
+
+
+def test_a_gradient_echo_measured_on_purpose_is_warned_of_and_noted(tmp_path):
+    sound_visit(tmp_path / "P1" / "baseline", ScanningSequence="GR")
+    protocol = tmp_path / "p.toml"
+    protocol.write_text("[ingest]\nrequire_spin_echo = false\n")
+    assert "note: gradient echo" in call("check", tmp_path, "--protocol", protocol).stdout
+    result = call("fit", tmp_path, "--protocol", protocol, "--figures")
+    assert re.search(r"WARNING sub-P1/ses-baseline: .*T2\*", result.stderr)
+    assert [path.name for path in tmp_path.rglob("*_overlay.png")] == ["sub-P1_ses-baseline_desc-T2star_overlay.png"]
+
+
+def test_a_protocol_file_that_contradicts_the_dates_is_told(tmp_path):
+    folder = small_study(tmp_path)
+    protocol = tmp_path / "p.toml"
+    protocol.write_text('[study]\nvisit_order = ["month12", "baseline"]\n')
+    for command in ("check", "fit"):
+        result = call(command, folder, "--protocol", protocol)
+        assert re.search(r"WARNING sub-P1: \[study\] visit_order .* another order than their dates", result.stderr)
+
+
+def test_the_log_tells_what_a_run_again_changed(tmp_path):
+    folder = small_study(tmp_path)
+    assert "discs; first result" in call("fit", folder).stderr
+    assert "discs; unchanged" in call("fit", folder).stderr
+    result = call("fit", folder, "--model", "loglinear")
+    assert re.search(r"WARNING sub-P1/ses-baseline: .*model mono -> loglinear", result.stderr)
+    assert "discs; differs from the earlier result" in result.stderr
 
 
 def test_quarantine_is_exit_code_3_and_the_rest_is_done(tmp_path):
@@ -162,7 +210,8 @@ def test_check_tells_what_would_be_used_left_out_and_refused_and_writes_nothing(
     assert "sub-P1/ses-baseline  use 4 echoes at 10-40 ms" in result.stdout
     assert re.search(r"leave 1 .* of series 1: ", result.stdout)
     assert "sub-P2/ses-baseline  refused [slice-missing]" in result.stdout
-    assert "2 visits can be measured, 1 are refused" in result.stdout
+    assert "2 visits can be measured, 1 refused" in result.stdout
+    assert "2024-01-02, labels of 2 discs" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -220,6 +269,77 @@ def test_looking_at_a_heap_makes_no_key_and_says_that_names_are_provisional(tmp_
     assert call("fit", tmp_path).exit_code == 0
     assert (tmp_path / KEY_FILE).exists()
     assert "provisional" not in call("check", tmp_path).stdout
+
+
+# ------------------------------------------------------------------------------------------------ places
+@pytest.mark.parametrize(
+    "place",
+    ["P1", "P1/month12/out", "P2/out", "labels", "labels/out", "results/deeper", "participants.tsv", "notes", "."],
+)
+@pytest.mark.parametrize("command", ["fit", "check", "fit --dry-run"])
+def test_outputs_among_what_is_read_are_refused_before_a_byte_is_written(tmp_path, place, command):
+    folder = small_study(tmp_path / "study")
+    (folder / "notes").mkdir()
+    (folder / "notes" / "note.txt").write_text("remember")
+    before = everything(tmp_path)
+    result = call(*command.split(), folder, "-o", folder / place)
+    assert result.exit_code == 2
+    assert "[argument-invalid] found an output folder that " in result.stderr
+    assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("place", ["labels", "labels/out", "."])
+def test_outputs_that_are_hold_or_lie_in_the_labels_are_refused(tmp_path, place):
+    folder = small_study(tmp_path / "study")
+    copytree(folder / "labels", tmp_path / "side" / "labels")
+    before = everything(tmp_path)
+    result = call("fit", folder, "-o", tmp_path / "side" / place, "--labels", tmp_path / "side" / "labels")
+    assert result.exit_code == 2
+    assert "folder of labels" in result.stderr
+    assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("place", ["derivatives/t2disc", "derivatives/deep/er", "results", "empty"])
+def test_outputs_below_derivatives_or_in_a_new_folder_of_the_study_are_written_again_and_again(tmp_path, place):
+    folder = small_study(tmp_path)
+    (folder / "empty").mkdir()
+    for _ in range(2):
+        assert call("fit", folder, "-o", folder / place).exit_code == 0
+    assert len(list((folder / place).rglob("*_T2map.nii.gz"))) == 2 * 2
+
+
+def test_label_maps_may_lie_in_the_study_itself(tmp_path):
+    folder = small_study(tmp_path)
+    for path in (folder / "labels").iterdir():
+        path.rename(folder / path.name)
+    assert "L4/L5" in call("fit", folder, "--labels", folder).stdout
+
+
+def test_earlier_outputs_in_another_place_are_skipped_with_a_word(tmp_path):
+    folder = small_study(tmp_path)
+    call("fit", folder, "-o", folder / "results")
+    assert "results: skipped" not in call("fit", folder, "-o", folder / "results").stderr
+    assert re.search("WARNING folder results: skipped, a dataset derived", call("fit", folder).stderr)
+
+
+def test_a_study_that_is_not_found_is_repeated_as_it_was_typed(tmp_path):
+    for command in ("fit", "check", "demo"):
+        result = call(command, tmp_path / "mistyped")
+        assert "[study-not-found]" in result.stderr
+        assert f"(given: {tmp_path / 'mistyped'})" in result.stderr
+        assert not everything(tmp_path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
+def test_a_link_in_the_place_of_a_participants_outputs_ends_with_4(tmp_path):
+    folder = small_study(tmp_path / "study")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "sub-P1").symlink_to(tmp_path / "elsewhere")
+    result = call("fit", folder, "-o", tmp_path / "out")
+    assert result.exit_code == 4
+    assert "symbolic link" in result.stderr
+    assert not everything(tmp_path / "elsewhere")
 
 
 # ------------------------------------------------------------------------------------------------ exit codes
@@ -404,6 +524,10 @@ def test_the_example_of_the_docs_is_valid_and_shows_every_key(tmp_path):
         ("[study]\nlayout = 'pile'", "study.layout"),
         ("[nonsense]\nx = 1", "nonsense"),
         ("[fit\n", "line 1"),
+        ("[study]\nvisit_order = ['M0', 'M3', 'ses-m0']", "visit_order: visits named twice: m0"),
+        ("x = " + "[" * 20_000, "cannot be read"),
+        ("x = " + "9" * 5_000, "cannot be read"),
+        ("#" * 2**20 + "#", "1 MiB"),
     ],
 )
 def test_a_wrong_protocol_file_names_the_key_and_the_problem(tmp_path, text, named):
@@ -417,6 +541,14 @@ def test_a_wrong_protocol_file_names_the_key_and_the_problem(tmp_path, text, nam
 def test_a_protocol_file_of_another_encoding_is_refused(tmp_path):
     (tmp_path / "p.toml").write_bytes(b"\xff\xfe\x00")
     assert call("check", tmp_path, "--protocol", tmp_path / "p.toml").exit_code == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_in_the_place_of_the_protocol_file_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "p.toml")
+    result = call("check", tmp_path, "--protocol", tmp_path / "p.toml")
+    assert result.exit_code == 2
+    assert "[protocol-invalid] found a file that is no regular file" in result.stderr
 
 
 # ------------------------------------------------------------------------------------------------ privacy

@@ -221,6 +221,23 @@ def test_killed_at_any_step_a_visit_is_whole_old_or_new_or_absent(tmp_path, earl
     assert n_killed >= 4 * 4  # temporary, flush, rename, folder flush of three files and the manifest
 
 
+@posix_only
+@pytest.mark.parametrize("link", ["sub-1", "sub-1/ses-1"])
+def test_a_link_in_the_place_of_the_outputs_is_refused_and_not_followed(tmp_path, link):
+    elsewhere, out = tmp_path / "elsewhere", tmp_path / "out"
+    publish_visit(elsewhere / "sub-1" / "ses-1", OLD)
+    (elsewhere / "sub-1" / ".ses-2.0a1b.staged").mkdir()
+    before = tree(elsewhere)
+    (out / link).parent.mkdir(parents=True)
+    (out / link).symlink_to(elsewhere / link)
+    with pytest.raises(WriteFailed, match="symbolic link"):
+        publish_visit(out / "sub-1" / "ses-1", NEW)
+    sweep_leftovers(out)
+    assert tree(elsewhere) == before
+    assert (elsewhere / "sub-1" / ".ses-2.0a1b.staged").exists()
+    assert (out / link).is_symlink()
+
+
 def test_sweeping_touches_nothing_else(tmp_path):
     publish_visit(tmp_path / "sub-1" / "ses-1", NEW)
     write_file(tmp_path / ".bidsignore", b"x")

@@ -6,7 +6,9 @@ import csv
 import gzip
 import json
 import math
+import re
 from dataclasses import replace
+from typing import get_args
 
 import nibabel as nib
 import numpy as np
@@ -14,6 +16,8 @@ import pytest
 
 from t2disc.errors import T2DiscError
 from t2disc.model import (
+    LEVELS,
+    REGION_PARTS,
     Acquisition,
     Change,
     DiscLabels,
@@ -29,6 +33,7 @@ from t2disc.store import (
     ChangeRow,
     DiscRow,
     FitFacts,
+    Status,
     VisitRecord,
     VisitRow,
     dataset_files,
@@ -62,6 +67,7 @@ def t2map() -> T2Map:
         echo_times_ms=TE_MS[1:],
         model="mono",
         noise=NoiseEstimate(sigma=2.5, method="background", n_voxels=7),
+        algorithm="Least squares of S0 exp(-TE / T2)",
     )
 
 
@@ -162,6 +168,48 @@ def test_sidecars_tell_units_method_echo_times_and_noise():
     assert {int(value): text.split(":")[0] for value, text in levels.items()} == {int(f): f.name for f in Flag}
 
 
+def test_viewers_open_t2_and_its_error_in_one_window_and_choose_their_own_for_the_rest():
+    windows = {}
+    for name, content in maps().items():
+        if name.endswith(".nii.gz"):
+            header = nib.Nifti1Image.from_bytes(gzip.decompress(content)).header
+            windows[name.removeprefix("anat/sub-1_ses-1_")] = (header["cal_min"], round(float(header["cal_max"]), 6))
+    assert windows == {
+        "T2map.nii.gz": (0, 0.2),
+        "S0map.nii.gz": (0, 0),
+        "desc-se_T2map.nii.gz": (0, 0.02),
+        "desc-flag_mask.nii.gz": (0, 0),
+    }
+
+
+def test_maps_of_a_gradient_echo_are_t2_star_in_name_and_in_word():
+    gradient_echo = replace(RECORD.acquisition, sequence="gradient-echo")
+    files = by_name(map_files("sub-1_ses-1", t2map(), RECORD.fit, gradient_echo))
+    assert {name.removeprefix("anat/sub-1_ses-1_") for name in files if name.endswith(".nii.gz")} == {
+        "T2starmap.nii.gz",
+        "S0map.nii.gz",
+        "desc-se_T2starmap.nii.gz",
+        "desc-flag_mask.nii.gz",
+    }
+    sidecars = {name: content.decode() for name, content in files.items() if name.endswith(".json")}
+    assert "exp(-TE / T2*)" in json.loads(sidecars["anat/sub-1_ses-1_T2starmap.json"])["EstimationAlgorithm"]
+    assert not [name for name, text in sidecars.items() if re.search(r"T2(?!\*)", text)]
+
+
+@pytest.mark.parametrize("sequence", ["spin-echo", "unknown"])
+def test_maps_of_any_other_sequence_are_t2(sequence):
+    files = map_files("s", t2map(), RECORD.fit, replace(RECORD.acquisition, sequence=sequence))
+    assert "anat/s_T2map.nii.gz" in by_name(files)
+    assert b"T2*" not in b"".join(file.content for file in files if file.path.suffix == ".json")
+
+
+def test_sidecars_hold_the_keys_that_bids_demands():
+    for name in ("T2map", "S0map", "desc-se_T2map"):
+        sidecar = json.loads(maps()[f"anat/sub-1_ses-1_{name}.json"])
+        assert sidecar["SkullStripped"] is False
+        assert sidecar["Description"]
+
+
 def test_label_maps_come_with_their_tables_and_only_where_there_are_labels():
     empty = np.zeros((3, 4, 2), np.uint8)
     discs = DiscLabels(discs=empty, regions=empty, levels=("L4/L5", "L5/S1"), affine=AFFINE)
@@ -174,6 +222,9 @@ def test_label_maps_come_with_their_tables_and_only_where_there_are_labels():
 def test_the_dataset_says_who_made_it_and_a_foreign_one_is_refused(tmp_path):
     description = by_name(dataset_files())["dataset_description.json"]
     assert json.loads(description)["GeneratedBy"][0]["Name"] == "t2disc"
+    assert b"discs.tsv" in by_name(dataset_files())["README.md"]
+    # without a slash at its end: the BIDS validator (bids-validator-deno 3.0.2) takes folders as names
+    assert b"**/figures" in by_name(dataset_files())[".bidsignore"].splitlines()
     refuse_foreign_dataset(tmp_path)
     (tmp_path / "dataset_description.json").write_bytes(description)
     refuse_foreign_dataset(tmp_path)
@@ -266,13 +317,27 @@ def test_the_change_table_starts_with_the_columns_of_the_issue():
         "change_pct",
         "baseline_session_id",
         "followup_session_id",
+        "interval_days",
+        "baseline_n_used",
+        "followup_n_used",
     ]
+
+
+def test_every_word_of_a_column_of_words_is_explained():
+    discs, changes, visits = (json.loads(tables()[f"{name}.json"]) for name in ("discs", "changes", "visits"))
+    for dictionary in (discs, changes):
+        assert set(dictionary["level"]["Levels"]) == set(LEVELS)
+        assert set(dictionary["region"]["Levels"]) == set(REGION_PARTS)
+        assert set(dictionary["role"]["Levels"]) == {"index", "control", "unknown"}
+    assert set(visits["status"]["Levels"]) == set(get_args(Status))
+    assert set(visits["ordered_by"]["Levels"]) == {"date", "protocol", "name", "single", "unknown"}
 
 
 def test_a_change_that_is_missing_is_not_zero():
     (row,) = rows("changes.tsv")
     assert row["baseline_t2_median_ms"] == "80.000"
     assert row["change_ms"] == row["change_pct"] == row["followup_t2_median_ms"] == "n/a"
+    assert row["interval_days"] == row["followup_n_used"] == "n/a"
 
 
 def test_texts_cannot_break_the_table():

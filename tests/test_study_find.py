@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from pydicom.uid import EnhancedSRStorage, MediaStorageDirectoryStorage
 from slices import fake_slice, write
 
 from t2disc import find_visits
-from t2disc.errors import DicomUnreadable, T2DiscError
+from t2disc.errors import DicomUnreadable, PseudonymKeyMissing, T2DiscError
 from t2disc.model.protocol import Protocol, StudySettings
 from t2disc.study import (
     PseudonymKey,
@@ -168,6 +169,31 @@ def test_a_name_without_letters_is_refused(tmp_path):
     assert code(tmp_path) == "layout-unclear"
 
 
+def test_a_label_of_64_characters_is_kept_and_a_longer_one_refused(tmp_path):
+    visit(tmp_path / ("P" * 64) / ("v" * 64))
+    assert keys(tmp_path) == [f"sub-{'P' * 64}/ses-{'v' * 64}"]
+    visit(tmp_path / "P1" / ("v" * 65))
+    with pytest.raises(T2DiscError, match=r"ses-vvv.*65 letters.*at most 64") as refusal:
+        find_visits(tmp_path)
+    assert refusal.value.code == "layout-unclear"
+
+
+def test_a_folder_skipped_as_a_derived_dataset_is_named_unless_it_is_the_output(tmp_path):
+    visit(tmp_path / "P1" / "baseline")
+    for name in ("P2", "out", "a\nline"):
+        visit(tmp_path / name / "baseline")
+        (tmp_path / name / "dataset_description.json").write_text('{"DatasetType": "derivative"}')
+    named = missing(tmp_path, ignore=[tmp_path / "out"])
+    assert [text.split(":")[0] for text in named] == ["folder P2", "folder a_line"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_that_says_dataset_description_does_not_stop_the_search(tmp_path):
+    visit(tmp_path / "P1" / "baseline")
+    os.mkfifo(tmp_path / "P1" / "dataset_description.json")
+    assert keys(tmp_path) == ["sub-P1/ses-baseline"]
+
+
 def test_no_folder_and_an_empty_folder_have_codes(tmp_path):
     assert code(tmp_path / "nowhere") == "study-not-found"
     assert code(tmp_path) == "no-visits"
@@ -291,6 +317,22 @@ def test_the_key_from_the_environment_comes_first(tmp_path, monkeypatch):
         read_key(tmp_path)
     assert refusal.value.code == "pseudonym-key-missing"
     assert "short" not in refusal.value.found
+    assert KEY_VARIABLE in refusal.value.todo
+    assert KEY_FILE not in refusal.value.todo
+
+
+def test_a_stored_key_that_is_too_short_or_no_small_file_is_refused(tmp_path):
+    (tmp_path / KEY_FILE).write_bytes(b"short")
+    with pytest.raises(T2DiscError) as refusal:
+        read_or_make_key(tmp_path)
+    assert KEY_FILE in refusal.value.todo
+    (tmp_path / KEY_FILE).write_bytes(bytes(2**20 + 1))
+    with pytest.raises(PseudonymKeyMissing, match="more than 1 MiB"):
+        read_or_make_key(tmp_path)
+    (tmp_path / KEY_FILE).unlink()
+    (tmp_path / KEY_FILE).mkdir()
+    with pytest.raises(PseudonymKeyMissing, match="no regular file"):
+        read_or_make_key(tmp_path)
 
 
 # ------------------------------------------------------------------------------------------------ participants.tsv
@@ -316,13 +358,42 @@ def test_the_treated_level_is_read_in_any_spelling(tmp_path):
         "participant_id,index_level\nP1,L4/L5\n",
         "id\tindex_level\nP1\tL4/L5\n",
         "participant_id\tindex_level\n\tL4/L5\n",
+        "participant_id\tindex_level\nP1\tL4/L5\np1\tL4/L5\n",
+        f"participant_id\tindex_level\n{'P' * 65}\tL4/L5\n",
+        f"participant_id\tindex_level\nP1\t{'x' * 200_000}\n",
+        "participant_id\tindex_level\n" + "\n" * 2**20,
     ],
-    ids=["twice", "no level", "misspelt column", "commas", "no participant column", "no participant"],
+    ids=[
+        "twice",
+        "no level",
+        "misspelt column",
+        "commas",
+        "no participant column",
+        "no participant",
+        "twice, case aside",
+        "too long a name",
+        "too long a field",
+        "too large",
+    ],
 )
 def test_a_doubtful_table_of_participants_is_refused(tmp_path, text):
     visit(tmp_path / "P1" / "baseline")
     participants(tmp_path, text)
     assert code(tmp_path) == "participants-invalid"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_in_the_place_of_the_table_is_refused_and_not_waited_for(tmp_path):
+    visit(tmp_path / "P1" / "baseline")
+    os.mkfifo(tmp_path / "participants.tsv")
+    assert code(tmp_path) == "participants-invalid"
+
+
+def test_participants_are_matched_case_aside(tmp_path):
+    visit(tmp_path / "P1a" / "baseline")
+    participants(tmp_path, "participant_id\tindex_level\np1A\tL4/L5\n")
+    assert find_visits(tmp_path)[0].index_level == "L4/L5"
+    assert missing(tmp_path) == []
 
 
 def test_a_participant_twice_is_refused_by_line_and_not_by_name(tmp_path):

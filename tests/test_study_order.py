@@ -34,11 +34,35 @@ def test_dates_win_over_names_and_the_contradiction_is_told():
     found = order_visits({"ses-baseline": "2024-05-01", "ses-month12": "2023-05-01"})
     assert found.session_ids == ("ses-month12", "ses-baseline")
     assert found.ordered_by == "date"
-    assert found.is_contradicted
+    assert found.contradicted_by == "names"
 
 
 def test_dates_that_agree_with_names_are_no_contradiction():
-    assert not order_visits({"ses-baseline": "2023-05-01", "ses-month12": "2024-05-01"}).is_contradicted
+    assert not order_visits({"ses-baseline": "2023-05-01", "ses-month12": "2024-05-01"}).contradicted_by
+
+
+@pytest.mark.parametrize(
+    ("listed", "against"),
+    [
+        (["red", "blue", "M3"], "visit_order"),
+        (["M3", "red"], "visit_order"),
+        (["blue", "red"], ""),
+        (["ses-blue", "ses-red", "ses-M3"], ""),
+        (["other"], ""),
+    ],
+    ids=["all", "some", "some that agree", "all that agree", "none"],
+)
+def test_dates_win_over_the_protocol_and_the_contradiction_is_told(listed, against):
+    dates = {"ses-red": "2024-02-01", "ses-blue": "2024-01-01", "ses-M3": "2024-03-01"}
+    found = order_visits(dates, listed)
+    assert found.session_ids == ("ses-blue", "ses-red", "ses-M3")
+    assert (found.ordered_by, found.contradicted_by) == ("date", against)
+
+
+def test_a_protocol_that_confirms_the_dates_settles_what_the_names_say():
+    dates = {"ses-month12": "2023-05-01", "ses-baseline": "2024-05-01"}
+    assert order_visits(dates, ["month12", "baseline"]).contradicted_by == ""
+    assert order_visits(dates, ["month12"]).contradicted_by == "names"
 
 
 def test_one_missing_date_makes_names_decide():

@@ -21,8 +21,8 @@ class Reporter(Protocol):
     def visit_warned(self, visit: Visit, text: str) -> None:
         """Tell what should be looked at in a visit that goes on."""
 
-    def visit_finished(self, record: VisitRecord, seconds: float) -> None:
-        """Tell how a visit ended: done or quarantined."""
+    def visit_finished(self, record: VisitRecord, seconds: float, compared: str) -> None:
+        """Tell how a visit ended, done or quarantined, and how that stands to its earlier result."""
 
 
 class Silent:
@@ -37,5 +37,5 @@ class Silent:
     def visit_warned(self, visit: Visit, text: str) -> None:
         """Say nothing."""
 
-    def visit_finished(self, record: VisitRecord, seconds: float) -> None:
+    def visit_finished(self, record: VisitRecord, seconds: float, compared: str) -> None:
         """Say nothing."""

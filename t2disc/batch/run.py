@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from t2disc import store, study
 from t2disc.batch.faults import as_refusal
-from t2disc.batch.plan import decide
+from t2disc.batch.plan import changed_settings, compare, decide
 from t2disc.batch.progress import Reporter, Silent
 from t2disc.errors import StoreError
 from t2disc.model import Visit
@@ -81,6 +81,8 @@ def run_study(visits: Sequence[Visit], settings: RunSettings, reporter: Reporter
 def _describe_dataset(out: Path) -> None:
     store.refuse_foreign_dataset(out)
     for file in store.dataset_files():
+        if file.path.stem == "README" and any(out.glob("README*")):
+            continue  # somebody may have written more into it
         store.update_file(out.joinpath(*file.path.parts), file.content)
 
 
@@ -98,12 +100,16 @@ def _run_visit(visit: Visit, settings: RunSettings, reporter: Reporter) -> store
     decision = decide(previous)
     reporter.visit_started(visit, decision)
     if decision.action == "skip" and previous is not None:
-        reporter.visit_finished(previous, 0.0)
+        reporter.visit_finished(previous, 0.0, "up to date")
         return previous
+    if changed := changed_settings(previous.fit if previous else None, settings.protocol.fit):
+        reporter.visit_warned(visit, f"other settings than those of the earlier result: {', '.join(changed)}")
     started = perf_counter()
     record, files = _attempt(visit, settings, reporter)
-    store.publish_visit(settings.out / visit.participant_id / visit.session_id, files)
-    reporter.visit_finished(record, perf_counter() - started)
+    if study.T2_STAR in record.notes:
+        reporter.visit_warned(visit, study.T2_STAR)
+    has_changed = store.publish_visit(settings.out / visit.participant_id / visit.session_id, files)
+    reporter.visit_finished(record, perf_counter() - started, compare(previous, record, has_changed=has_changed))
     return record
 
 

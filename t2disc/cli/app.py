@@ -65,7 +65,7 @@ def fit(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done; write nothing.")] = False,
 ) -> None:
     """Measure every visit of STUDY: T2 maps, discs, changes."""
-    with coded_exits():
+    with coded_exits(study):
         console = _stderr()
         from t2disc.cli.jobs import FitRequest, default_out, run_check, run_fit
 
@@ -83,7 +83,7 @@ def fit(
 @app.command(epilog=_EXITS)
 def check(study: Study, out: Out = None, labels: Labels = None, protocol: ProtocolFile = None) -> None:
     """Tell what STUDY holds, what would be used and why; write nothing."""
-    with coded_exits():
+    with coded_exits(study):
         _stderr()
         from t2disc.cli.jobs import FitRequest, default_out, run_check
 
@@ -125,7 +125,7 @@ def demo(
     ] = None,
 ) -> None:
     """Show the main job: measure STUDY (or a simulated one) with STUDY/labels, and draw pictures."""
-    with coded_exits():
+    with coded_exits(study):
         console = _stderr()
         from t2disc.cli.jobs import run_demo
 

@@ -7,12 +7,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from pathlib import Path
 from types import FrameType
 
 import typer
 
 from t2disc.cli.logs import log
-from t2disc.errors import InputError, StoreError, StudyError, T2DiscError, UsageError
+from t2disc.errors import InputError, StoreError, StudyError, StudyNotFound, T2DiscError, UsageError
 
 
 class ExitCode(IntEnum):
@@ -44,8 +45,11 @@ class Terminated(BaseException):
 
 
 @contextmanager
-def coded_exits() -> Iterator[None]:
-    """Turn whatever ends a command into its exit code, told in one line on stderr."""
+def coded_exits(study: Path | None = None) -> Iterator[None]:
+    """Turn whatever ends a command into its exit code, told in one line on stderr.
+
+    A study folder that is not found is repeated as it was typed: on stderr alone, as no run has a log by then.
+    """
     try:
         with _terminable():
             yield
@@ -55,6 +59,8 @@ def coded_exits() -> Iterator[None]:
         _leave("interrupted; visits that are done stay done", ExitCode.INTERRUPTED)
     except Terminated:
         _leave("terminated; visits that are done stay done", ExitCode.TERMINATED)
+    except StudyNotFound as error:
+        _leave(f"{error} (given: {study})" if study else str(error), exit_code(error))
     except T2DiscError as error:
         _leave(str(error), exit_code(error))
     except Exception as fault:

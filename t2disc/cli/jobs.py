@@ -54,7 +54,7 @@ def run_fit(request: FitRequest, stderr: Console, *, command: str = "fit") -> Ex
     from t2disc import study
 
     protocol = study.read_protocol(request.protocol_file, model=request.model)
-    _refuse_out_in_inputs(request)
+    study.refuse_misplaced_out(request.study_dir, request.out, request.labels_dir)
     key = study.read_or_make_key(request.study_dir) if _is_heap(request, protocol) else None
     visits = _find(request, protocol, key)
     warnings = _warnings(request, protocol, key, visits)
@@ -67,10 +67,10 @@ def run_fit(request: FitRequest, stderr: Console, *, command: str = "fit") -> Ex
 def run_check(request: FitRequest) -> ExitCode:
     """Print what a study holds and what would be used; write nothing."""
     from t2disc import study
-    from t2disc.cli.show import show_inspections, stdout_console
+    from t2disc.cli.show import counted, show_inspections, stdout_console
 
     protocol = study.read_protocol(request.protocol_file, model=request.model)
-    _refuse_out_in_inputs(request)
+    study.refuse_misplaced_out(request.study_dir, request.out, request.labels_dir)
     key = study.read_or_lend_key(request.study_dir) if _is_heap(request, protocol) else None
     visits = _find(request, protocol, key)
     warnings = _warnings(request, protocol, key, visits)
@@ -81,7 +81,8 @@ def run_check(request: FitRequest) -> ExitCode:
     if key is not None and key.is_provisional:
         console.print("The names are provisional: t2disc fit makes the key of the pseudonyms.")
     n_refused = sum(inspection.refusal is not None for inspection in inspections)
-    console.print(f"{len(visits) - n_refused} visits can be measured, {n_refused} are refused; nothing was written.")
+    n_sound = counted(len(visits) - n_refused, "visit")
+    console.print(f"{n_sound} can be measured, {n_refused} refused; nothing was written.")
     return ExitCode.QUARANTINED if n_refused else ExitCode.DONE
 
 
@@ -165,16 +166,6 @@ def _ignored(request: FitRequest) -> tuple[Path, ...]:
     return (request.out, request.labels_dir) if request.labels_dir else (request.out,)
 
 
-def _refuse_out_in_inputs(request: FitRequest) -> None:
-    """Keep the outputs out of the inputs' way: an output folder that is, or holds, the study would replace visits."""
-    if request.study_dir.resolve().is_relative_to(request.out.resolve()):
-        raise ArgumentInvalid(
-            "an output folder that is or holds the study folder",
-            expected="a folder of its own",
-            todo="choose another output folder with -o, or leave it out for STUDY/derivatives/t2disc",
-        )
-
-
 def _run(
     request: FitRequest,
     protocol: Protocol,
@@ -200,5 +191,5 @@ def _show(request: FitRequest, outcome: StudyOutcome, *, seconds: float) -> None
     from t2disc.cli.show import show_places, show_summary, stdout_console
 
     console = stdout_console()
-    show_summary(console, outcome.summary)
+    show_summary(console, outcome.summary, with_labels=request.labels_dir is not None)
     show_places(console, request.out, outcome.summary.visits, with_figures=request.with_figures, seconds=seconds)

@@ -43,8 +43,9 @@ class RunProgress:
     def run_started(self, n_visits: int) -> None:
         """Log the version and the number of visits."""
         from t2disc import __version__
+        from t2disc.cli.show import counted
 
-        log.info("t2disc %s: %d visits", __version__, n_visits)
+        log.info("t2disc %s: %s", __version__, counted(n_visits, "visit"))
         self._bar.update(self._task, total=n_visits)
         self._log.save(self._out)
 
@@ -57,12 +58,12 @@ class RunProgress:
         """Log what should be looked at."""
         log.warning("%s: %s", visit.key, text)
 
-    def visit_finished(self, record: VisitRecord, seconds: float) -> None:
-        """Log how a visit ended."""
+    def visit_finished(self, record: VisitRecord, seconds: float, compared: str) -> None:
+        """Log how a visit ended, and whether its result is new."""
         if record.is_done:
-            log.info("%s: done in %.1f s, %d discs", record.key, seconds, len(record.levels))
+            log.info("%s: done in %.1f s, %d discs; %s", record.key, seconds, len(record.levels), compared)
         else:
-            log.warning("%s: quarantined [%s] %s", record.key, record.code, record.reason)
+            log.warning("%s: quarantined [%s] %s; %s", record.key, record.code, record.reason, compared)
         for note in record.notes:
             log.info("%s: note: %s", record.key, note)
         self._bar.advance(self._task)

@@ -33,11 +33,12 @@ def show_inspections(console: Console, inspections: Sequence[Inspection]) -> Non
             refusal = inspection.refusal
             _line(console, f"{key}  refused [{refusal.code}] found {refusal.found}; {refusal.todo}")
         elif inspection.inventory is not None:
-            labels = "labels" if inspection.has_labels else "no labels"
+            n_named = inspection.n_named
+            labels = "no labels" if n_named is None else f"labels of {counted(n_named, 'disc')}"
             _line(console, f"{key}  use {_used(inspection.inventory)}, {labels}")
             for item in inspection.inventory.left_out:
                 _line(console, f"    leave {_left_out(item)}")
-            for note in inspection.inventory.notes:
+            for note in inspection.notes:
                 _line(console, f"    note: {note}")
 
 
@@ -57,12 +58,18 @@ def _left_out(item: LeftOut) -> str:
     return f"{item.n_images} {item.what}{series}: {item.why}"
 
 
-def show_summary(console: Console, summary: StudySummary) -> None:
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: ``1 visit``, ``2 visits``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def show_summary(console: Console, summary: StudySummary, *, with_labels: bool) -> None:
     """Print the discs of every visit, their changes, and the visits that were refused."""
     if summary.discs:
         console.print(_disc_table(summary.discs))
     elif any(row.record.is_done for row in summary.visits):
-        _line(console, "No disc was labelled; the maps were written. Give label maps with --labels DIR.")
+        todo = "" if with_labels else " Give label maps with --labels DIR."
+        _line(console, f"No disc was labelled; the maps were written.{todo}")
     if summary.changes:
         console.print(_change_table(summary.changes))
     for row in summary.visits:
@@ -75,11 +82,12 @@ def show_summary(console: Console, summary: StudySummary) -> None:
 def show_places(console: Console, out: Path, visits: Iterable[VisitRow], *, with_figures: bool, seconds: float) -> None:
     """Print where the maps, the tables and the pictures lie, and how long it took."""
     n_done = sum(row.record.is_done for row in visits)
-    _line(console, f"Maps      {out / 'sub-*' / 'ses-*' / 'anat'}")
-    if with_figures:
+    if n_done:
+        _line(console, f"Maps      {out / 'sub-*' / 'ses-*' / 'anat'}")
+    if n_done and with_figures:
         _line(console, f"Pictures  {out / 'sub-*' / 'ses-*' / 'figures'}")
     _line(console, f"Tables    {out / 'discs.tsv'}, changes.tsv, visits.tsv")
-    _line(console, f"{n_done} visits measured in {seconds:.1f} s")
+    _line(console, f"{counted(n_done, 'visit')} measured in {seconds:.1f} s")
 
 
 def _disc_table(rows: Sequence[DiscRow]) -> Table:

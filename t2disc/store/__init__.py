@@ -1,6 +1,13 @@
 """Every byte t2disc writes passes through here: whole or absent, never torn."""
 
-from t2disc.store.bids import dataset_files, label_files, map_files, refuse_foreign_dataset
+from t2disc.store.bids import (
+    dataset_files,
+    is_own_dataset,
+    label_files,
+    map_files,
+    quantity_of,
+    refuse_foreign_dataset,
+)
 from t2disc.store.figures import figure_file
 from t2disc.store.files import StoredFile, update_file, write_file, write_tree
 from t2disc.store.lock import output_lock
@@ -21,11 +28,13 @@ __all__ = [
     "dataset_files",
     "figure_file",
     "is_intact",
+    "is_own_dataset",
     "label_files",
     "manifest_file",
     "map_files",
     "output_lock",
     "publish_visit",
+    "quantity_of",
     "read_record",
     "record_file",
     "recorded_keys",

@@ -35,15 +35,35 @@ _IGNORED_BY_VALIDATOR = (
     "changes.*",
     "visits.*",
     "logs/",
-    "**/figures/",
+    "**/figures",
     "**/manifest.json",
     "**/*_record.json",
     "**/*_desc-flag_mask.*",
 )
 
 
+_README = """# T2 of lumbar discs, measured by t2disc
+
+`discs.tsv`: T2 of each region of each disc at each visit. `changes.tsv`: each later visit against the first.
+`visits.tsv`: every visit, how it was put in order, and why it was refused if it was. The `.json` beside each explains
+its columns.
+
+`sub-*/ses-*/anat/`: maps of T2 in seconds (`T2starmap` where the series is a gradient echo), their standard error
+(`desc-se`), the signal at echo time 0 (`S0map`), why a voxel has no T2 (`desc-flag`), and the discs and their regions.
+"""
+_WINDOW_S, _SE_WINDOW_S = (0.0, 0.2), (0.0, 0.02)  # shown by viewers from black to white; that of T2 as in the overlays
+
+
+def quantity_of(acquisition: Acquisition) -> str:
+    """Return what the decay of the scan measures, as BIDS names it: ``T2star`` of a gradient echo, otherwise ``T2``.
+
+    Source: BIDS 1.9.0, appendix "Quantitative MRI" (``T2map``, ``T2starmap``).
+    """
+    return "T2star" if acquisition.sequence == "gradient-echo" else "T2"
+
+
 def dataset_files() -> tuple[StoredFile, ...]:
-    """Return ``dataset_description.json`` and ``.bidsignore`` of the outputs.
+    """Return ``dataset_description.json``, ``.bidsignore`` and ``README.md`` of the outputs.
 
     Source: BIDS 1.9.0, "Dataset description" and "Derived dataset and pipeline description".
     """
@@ -56,7 +76,18 @@ def dataset_files() -> tuple[StoredFile, ...]:
     return (
         _json("dataset_description.json", description),
         StoredFile(path=PurePosixPath(".bidsignore"), content="\n".join((*_IGNORED_BY_VALIDATOR, "")).encode()),
+        StoredFile(path=PurePosixPath("README.md"), content=_README.encode()),
     )
+
+
+def is_own_dataset(folder: Path) -> bool:
+    """Tell whether the ``dataset_description.json`` of a folder names t2disc as its maker."""
+    path = folder / "dataset_description.json"
+    try:
+        names = [item["Name"] for item in json.loads(path.read_bytes())["GeneratedBy"]] if path.is_file() else []
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return False
+    return "t2disc" in names
 
 
 def refuse_foreign_dataset(out: Path) -> None:
@@ -67,14 +98,7 @@ def refuse_foreign_dataset(out: Path) -> None:
     ArgumentInvalid
         ``argument-invalid``: its ``dataset_description.json`` does not name t2disc.
     """
-    path = out / "dataset_description.json"
-    if not path.exists():
-        return
-    try:
-        names = [item["Name"] for item in json.loads(path.read_bytes())["GeneratedBy"]]
-    except (OSError, ValueError, LookupError, TypeError):
-        names = []
-    if "t2disc" not in names:
+    if (out / "dataset_description.json").exists() and not is_own_dataset(out):
         raise ArgumentInvalid(
             "an output folder that holds another dataset",
             expected="an empty or new folder, or earlier outputs of t2disc",
@@ -94,21 +118,36 @@ def map_files(stem: str, t2map: T2Map, facts: FitFacts, acquisition: Acquisition
     facts, acquisition
         What the sidecars tell of the fit and of the scan.
 
-    Source: BIDS 1.9.0, appendix "Quantitative MRI" (T2map in seconds; S0map in arbitrary units).
+    The maps of a gradient echo are named ``T2starmap``.
+
+    Source: BIDS 1.9.0, appendix "Quantitative MRI" (T2map and T2starmap in seconds; S0map in arbitrary units).
     """
-    common = _provenance(t2map, facts) | _scan(acquisition)
-    seconds = {"Units": "s"}
-    se_text = {"Description": "Standard error of T2, from the residual with n - p degrees of freedom"}
-    flag_text = {
-        "Description": "Why a voxel has no T2; 0 where it has one",
-        "Levels": {str(int(flag)): f"{flag.name}: {meaning}" for flag, meaning in _FLAG_MEANINGS.items()},
-    }
+    quantity = quantity_of(acquisition)
+    symbol = quantity.replace("star", "*")
+    common = _provenance(t2map, facts, symbol) | _scan(acquisition)
+    t2_text = _described(f"{symbol} in every voxel", "s")
+    s0_text = _described("Signal at echo time 0", "arbitrary")
+    se_text = _described(f"Standard error of {symbol}, from the residual with n - p degrees of freedom", "s")
+    t2_s, se_s = _to_seconds(t2map.t2_ms), _to_seconds(t2map.t2_se_ms)
     return (
-        *_image(f"{stem}_T2map", _to_seconds(t2map.t2_ms), t2map, seconds | common),
-        *_image(f"{stem}_S0map", t2map.s0, t2map, {"Units": "arbitrary"} | common),
-        *_image(f"{stem}_desc-se_T2map", _to_seconds(t2map.t2_se_ms), t2map, seconds | se_text | common),
-        *_image(f"{stem}_desc-flag_mask", t2map.flag, t2map, flag_text | common),
+        *_image(f"{stem}_{quantity}map", t2_s, t2map, t2_text | common, window=_WINDOW_S),
+        *_image(f"{stem}_S0map", t2map.s0, t2map, s0_text | common),
+        *_image(f"{stem}_desc-se_{quantity}map", se_s, t2map, se_text | common, window=_SE_WINDOW_S),
+        *_image(f"{stem}_desc-flag_mask", t2map.flag, t2map, _flag_text(symbol) | common),
     )
+
+
+def _described(description: str, units: str) -> dict[str, Any]:
+    """Return the start of a map's sidecar; that no map is skull-stripped is a key that BIDS demands."""
+    return {"Description": description, "Units": units, "SkullStripped": False}
+
+
+def _flag_text(symbol: str) -> dict[str, Any]:
+    meanings = {flag: meaning.replace("T2", symbol) for flag, meaning in _FLAG_MEANINGS.items()}
+    return {
+        "Description": f"Why a voxel has no {symbol}; 0 where it has one",
+        "Levels": {str(int(flag)): f"{flag.name}: {meaning}" for flag, meaning in meanings.items()},
+    }
 
 
 def label_files(stem: str, discs: DiscLabels) -> tuple[StoredFile, ...]:
@@ -131,9 +170,14 @@ def label_files(stem: str, discs: DiscLabels) -> tuple[StoredFile, ...]:
 
 
 def _image(
-    name: str, values: NDArray[Any], grid: T2Map | DiscLabels, sidecar: dict[str, Any]
+    name: str,
+    values: NDArray[Any],
+    grid: T2Map | DiscLabels,
+    sidecar: dict[str, Any],
+    *,
+    window: tuple[float, float] | None = None,
 ) -> tuple[StoredFile, StoredFile]:
-    volume = nifti_bytes(values, grid.affine)
+    volume = nifti_bytes(values, grid.affine, window=window)
     return (
         StoredFile(path=PurePosixPath("anat", f"{name}.nii.gz"), content=volume),
         _json(f"anat/{name}.json", sidecar),
@@ -154,11 +198,11 @@ def _to_seconds(values_ms: NDArray[np.float32]) -> NDArray[np.float32]:
     return (values_ms.astype(np.float64) / _MS_PER_S).astype(np.float32)
 
 
-def _provenance(t2map: T2Map, facts: FitFacts) -> dict[str, Any]:
+def _provenance(t2map: T2Map, facts: FitFacts, symbol: str) -> dict[str, Any]:
     n_echoes = len(facts.echo_times_ms)
     sigma = facts.noise.sigma
     return {
-        "EstimationAlgorithm": f"{t2map.algorithm} (t2disc model '{t2map.model}')",
+        "EstimationAlgorithm": f"{t2map.algorithm.replace('T2', symbol)} (t2disc model '{t2map.model}')",
         "EstimationReference": t2map.reference,
         "EchoTime": [_seconds(te_ms) for te_ms in facts.echo_times_ms],
         "Sources": [f"multi-echo series of this visit, {n_echoes + facts.skip_first} echoes"],

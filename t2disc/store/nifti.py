@@ -14,7 +14,9 @@ _ORTHOGONAL_TOLERANCE = 1e-4  # cosine between voxel axes
 _LEVEL = 6  # of compression
 
 
-def nifti_bytes(values: NDArray[Any], affine: NDArray[np.float64]) -> bytes:
+def nifti_bytes(
+    values: NDArray[Any], affine: NDArray[np.float64], *, window: tuple[float, float] | None = None
+) -> bytes:
     """Return a gzipped NIfTI-1 volume.
 
     Parameters
@@ -24,10 +26,14 @@ def nifti_bytes(values: NDArray[Any], affine: NDArray[np.float64]) -> bytes:
     affine
         ``(4, 4)`` voxel index to RAS+ mm, stored as sform and, where the voxel axes are at right angles, as qform
         (code 1, scanner).
+    window
+        Values that viewers show as black and white (``cal_min``, ``cal_max``); their own choice when left out.
     """
     nib: Any = import_module("nibabel")  # nibabel's own types stop short of these calls
     image = nib.Nifti1Image(np.asarray(values), affine)
     image.header.set_xyzt_units("mm")
+    if window is not None:
+        image.header["cal_min"], image.header["cal_max"] = window
     image.set_sform(affine, code=1)
     if _is_orthogonal(affine):
         image.set_qform(affine, code=1)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Generic, TypeVar
 
-from t2disc.model import Change, DiscMeasure, Flag
+from t2disc.model import LEVELS, Change, DiscMeasure, Flag
 from t2disc.store.files import StoredFile
 from t2disc.store.records import VisitRecord
 
@@ -33,6 +33,9 @@ class ChangeRow:
     baseline_session_id: str
     followup_session_id: str
     change: Change
+    interval_days: int | None = None  # None where a visit has no date
+    baseline_n_used: int | None = None  # voxels with a T2; None where the visit lacks the disc
+    followup_n_used: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,17 +49,29 @@ class VisitRow:
 
 @dataclass(frozen=True, slots=True)
 class Column(Generic[Row]):
-    """A column: its name, what it tells, where its value comes from, and its unit and decimals if it has any."""
+    """A column: its name, what it tells, where its value comes from; its unit, decimals and words if it has any."""
 
     name: str
     description: str
     value: Callable[[Row], Any]
     units: str = ""
     decimals: int | None = None
+    levels: Mapping[str, str] | None = None  # every word that may stand in the column, and what it means
+
+    def entry(self) -> dict[str, Any]:
+        """Return the column's entry in the data dictionary."""
+        words = {"Description": self.description, "Units": self.units, "Levels": dict(self.levels or {})}
+        return {key: text for key, text in words.items() if text}
 
 
-def _measured(name: str, description: str, units: str = "", decimals: int | None = None) -> Column[DiscRow]:
-    return Column(name, description, lambda row: getattr(row.measure, name), units, decimals)
+def _measured(
+    name: str,
+    description: str,
+    units: str = "",
+    decimals: int | None = None,
+    levels: Mapping[str, str] | None = None,
+) -> Column[DiscRow]:
+    return Column(name, description, lambda row: getattr(row.measure, name), units, decimals, levels)
 
 
 def _left_out(flag: Flag) -> Column[DiscRow]:
@@ -65,74 +80,104 @@ def _left_out(flag: Flag) -> Column[DiscRow]:
     return Column(f"n_{name}", text, lambda row: row.measure.n_left_out[flag])
 
 
-def _changed(name: str, description: str, units: str = "ms", decimals: int | None = 3) -> Column[ChangeRow]:
-    return Column(name, description, lambda row: getattr(row.change, name), units, decimals)
+def _changed(
+    name: str,
+    description: str,
+    units: str = "ms",
+    decimals: int | None = 3,
+    levels: Mapping[str, str] | None = None,
+) -> Column[ChangeRow]:
+    return Column(name, description, lambda row: getattr(row.change, name), units, decimals, levels)
 
 
 _PARTICIPANT = "Participant, as named by the study folder (or pseudonym)"
 _LEVEL = "Disc, by its two vertebrae"
-_REGION = "disc: whole disc; NP: nucleus pulposus; AF: annulus fibrosus"
-_ROLE = "index: treated disc of participants.tsv; control: any other; unknown: none is named"
+_LEVELS = {level: f"Disc between {level.replace('/', ' and ')}" for level in LEVELS}
+_REGION = "Region of the disc"
+_REGIONS = {
+    "disc": "Whole disc",
+    "NP": "Nucleus pulposus",
+    "AF": "Annulus fibrosus; prefer the median: the inner edge holds some nucleus",
+}
+_ROLE = "What the disc is to the study"
+_ROLES = {
+    "index": "Treated disc, as participants.tsv names it",
+    "control": "Any other disc of a participant whose treated disc is named",
+    "unknown": "No treated disc is named for the participant",
+}
+_STATUS = {
+    "done": "Measured; its maps are written",
+    "quarantined": "Refused, see code and reason; it has no rows in discs.tsv and changes.tsv",
+}
+_ORDERED_BY = {
+    "date": "Dates of acquisition",
+    "protocol": "[study] visit_order of the protocol file",
+    "name": "Names of the visits",
+    "single": "The participant has one visit",
+    "unknown": "Nothing tells the order; the participant has no rows in changes.tsv",
+}
+_LACKING = "n/a where the visit lacks the disc"
 
 DISC_COLUMNS: tuple[Column[DiscRow], ...] = (
     Column("participant_id", _PARTICIPANT, lambda row: row.record.participant_id),
-    Column("session_id", "Visit", lambda row: row.record.session_id),
-    _measured("level", _LEVEL),
-    _measured("region", _REGION),
-    Column("role", _ROLE, lambda row: row.record.role(row.measure.level)),
+    Column("session_id", "Visit; quarantined ones have no rows, see visits.tsv", lambda row: row.record.session_id),
+    _measured("level", _LEVEL, levels=_LEVELS),
+    _measured("region", _REGION, levels=_REGIONS),
+    Column("role", _ROLE, lambda row: row.record.role(row.measure.level), levels=_ROLES),
     _measured("n_voxels", "Voxels in the region"),
     _measured("n_used", "Voxels with a T2"),
     *(_left_out(flag) for flag in Flag if flag is not Flag.OK),
     _measured("volume_mm3", "Volume of all voxels in the region, slice gap included", "mm3", 3),
     _measured("t2_mean_ms", "Mean T2", "ms", 3),
     _measured("t2_median_ms", "Median T2", "ms", 3),
-    _measured("t2_sd_ms", "Standard deviation of T2 over voxels", "ms", 3),
-    _measured("t2_p10_ms", "10th percentile of T2", "ms", 3),
-    _measured("t2_p90_ms", "90th percentile of T2", "ms", 3),
-    _measured("t2_sem_ms", "Standard error of the mean, voxels taken as independent", "ms", 3),
+    _measured("t2_sd_ms", "Standard deviation of T2 over voxels, n - 1 in its denominator", "ms", 3),
+    _measured("t2_p10_ms", "10th percentile of T2, by linear interpolation", "ms", 3),
+    _measured("t2_p90_ms", "90th percentile of T2, by linear interpolation", "ms", 3),
+    _measured("t2_sem_ms", "Standard error of the mean, voxels taken as independent: a lower bound", "ms", 3),
     _measured("s0_median", "Median signal at echo time 0", "arbitrary", 2),
     _measured(
         "snr_first_echo",
         "Median over used voxels of the fitted first echo, S0 exp(-TE1 / T2), over the noise sigma",
-        "",
+        "ratio",
         2,
     ),
 )
 
 CHANGE_COLUMNS: tuple[Column[ChangeRow], ...] = (
     Column("participant_id", _PARTICIPANT, lambda row: row.participant_id),
-    _changed("level", _LEVEL, "", None),
-    _changed("region", _REGION, "", None),
-    Column("role", _ROLE, lambda row: row.role),
-    _changed("baseline_t2_median_ms", "Median T2 at baseline"),
-    _changed("followup_t2_median_ms", "Median T2 at follow-up"),
+    _changed("level", f"{_LEVEL}; every disc of either visit", "", None, _LEVELS),
+    _changed("region", _REGION, "", None, _REGIONS),
+    Column("role", _ROLE, lambda row: row.role, levels=_ROLES),
+    _changed("baseline_t2_median_ms", f"Median T2 at baseline; {_LACKING}"),
+    _changed("followup_t2_median_ms", f"Median T2 at follow-up; {_LACKING}"),
     _changed("change_ms", "Follow-up minus baseline"),
     _changed("change_pct", "Change in per cent of baseline", "%"),
     Column("baseline_session_id", "First visit of the participant", lambda row: row.baseline_session_id),
     Column("followup_session_id", "Visit compared with it", lambda row: row.followup_session_id),
+    Column("interval_days", "Days from baseline to follow-up; n/a without dates", lambda row: row.interval_days, "d"),
+    Column("baseline_n_used", f"Voxels with a T2 at baseline; {_LACKING}", lambda row: row.baseline_n_used),
+    Column("followup_n_used", f"Voxels with a T2 at follow-up; {_LACKING}", lambda row: row.followup_n_used),
 )
 
 
-def _record(name: str, description: str) -> Column[VisitRow]:
-    return Column(name, description, lambda row: getattr(row.record, name))
+def _record(name: str, description: str, levels: Mapping[str, str] | None = None) -> Column[VisitRow]:
+    return Column(name, description, lambda row: getattr(row.record, name), levels=levels)
 
 
 VISIT_COLUMNS: tuple[Column[VisitRow], ...] = (
     Column("participant_id", _PARTICIPANT, lambda row: row.record.participant_id),
     Column("session_id", "Visit", lambda row: row.record.session_id),
     Column("visit_number", "Place in the participant's order of visits, from 1", lambda row: row.number),
-    Column(
-        "ordered_by", "What the order rests on: date, protocol, name, single or unknown", lambda row: row.ordered_by
-    ),
-    _record("status", "done: maps are written; quarantined: refused, see code and reason"),
+    Column("ordered_by", "What the order rests on", lambda row: row.ordered_by, levels=_ORDERED_BY),
+    _record("status", "How the visit ended", _STATUS),
     _record("code", "Code of the refusal"),
     _record("reason", "The refusal in words"),
     _record("acquisition_date", "Date of acquisition, where the header tells one"),
-    _record("index_level", "Treated disc of the participant"),
+    _record("index_level", "Treated disc of the participant", _LEVELS),
     Column("n_discs", "Discs labelled", lambda row: len(row.record.levels) if row.record.is_done else None),
     Column("model", "Signal model", lambda row: row.record.fit and row.record.fit.model),
     Column("n_echoes", "Echoes used", lambda row: row.record.fit and len(row.record.fit.echo_times_ms)),
-    Column("n_fitted", "Voxels with a T2", lambda row: row.record.fit and row.record.fit.n_fitted),
+    Column("n_fitted", "Voxels with a T2 in the whole image", lambda row: row.record.fit and row.record.fit.n_fitted),
     Column("sigma", "Noise per channel", lambda row: row.record.fit and row.record.fit.noise.sigma, "arbitrary", 4),
     Column(
         "n_left_out",
@@ -158,10 +203,7 @@ def table_files(
 def _table(name: str, columns: Sequence[Column[Row]], rows: Iterable[Row]) -> tuple[StoredFile, StoredFile]:
     lines = ["\t".join(column.name for column in columns)]
     lines += ["\t".join(cell(column.value(row), column.decimals) for column in columns) for row in rows]
-    dictionary = {
-        column.name: {"Description": column.description} | ({"Units": column.units} if column.units else {})
-        for column in columns
-    }
+    dictionary = {column.name: column.entry() for column in columns}
     return (
         StoredFile(path=PurePosixPath(f"{name}.tsv"), content=("\n".join(lines) + "\n").encode()),
         StoredFile(path=PurePosixPath(f"{name}.json"), content=(json.dumps(dictionary, indent=2) + "\n").encode()),

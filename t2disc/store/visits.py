@@ -30,8 +30,10 @@ def publish_visit(target: Path, files: Sequence[StoredFile]) -> bool:
     Raises
     ------
     StoreError
-        ``disk-full``, ``permission-denied`` or ``write-failed``; an earlier result of the visit is untouched.
+        ``disk-full``, ``permission-denied`` or ``write-failed``; an earlier result of the visit is untouched. A
+        symbolic link in the place of the visit's or its participant's folder is refused: it leads elsewhere.
     """
+    _refuse_links(target)
     manifest = manifest_file(files)
     if is_intact(target, manifest):
         return False
@@ -44,6 +46,17 @@ def publish_visit(target: Path, files: Sequence[StoredFile]) -> bool:
         shutil.rmtree(staged, ignore_errors=True)
         raise
     return True
+
+
+def _refuse_links(target: Path) -> None:
+    with storing(f"the folder {target.name}"):
+        is_link = target.is_symlink() or target.parent.is_symlink()
+    if is_link:
+        raise WriteFailed(
+            "a symbolic link in the place of a visit's or a participant's outputs",
+            expected="folders of their own in the output folder",
+            todo="remove the link, or choose another output folder with -o",
+        )
 
 
 def _refuse_foreign(target: Path) -> None:
@@ -81,6 +94,8 @@ def sweep_leftovers(out: Path) -> int:
     n_swept = 0
     with storing("the output folder"):
         for folder in sorted({*out.glob(f"sub-*/.ses-*{_STAGED}"), *out.glob(f"sub-*/.ses-*{_ASIDE}")}):
+            if folder.parent.is_symlink():
+                continue
             target = folder.with_name(folder.name[1:].split(".")[0])
             if folder.suffix == _ASIDE and not target.exists() and (folder / MANIFEST).is_file():
                 folder.rename(target)

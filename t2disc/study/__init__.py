@@ -4,7 +4,9 @@ from t2disc.study.find import find_visits
 from t2disc.study.labels import label_warnings
 from t2disc.study.layout import detect_layout
 from t2disc.study.missing import participant_warnings
+from t2disc.study.notes import T2_STAR
 from t2disc.study.order import VisitOrder, order_visits
+from t2disc.study.outputs import refuse_misplaced_out
 from t2disc.study.pair import StudySummary, order_warnings, summarise, write_summary
 from t2disc.study.protocolfile import read_protocol
 from t2disc.study.pseudonym import PseudonymKey, read_key, read_or_lend_key, read_or_make_key
@@ -20,6 +22,7 @@ from t2disc.study.visit import (
 )
 
 __all__ = [
+    "T2_STAR",
     "Inspection",
     "PseudonymKey",
     "StudySummary",
@@ -38,6 +41,7 @@ __all__ = [
     "read_or_make_key",
     "read_protocol",
     "refusal_record",
+    "refuse_misplaced_out",
     "summarise",
     "visit_figures",
     "visit_files",

@@ -70,8 +70,9 @@ def _visits_of_folders(study_dir: Path, layout: Layout, ignore: Collection[Path]
     refuse_collisions(list(participants.values()))
     levels = index_levels(read_participants(study_dir))
     return [
-        replace(visit, index_level=levels.get(participant_id), acquisition_date=_acquisition_date(visit.folder))
+        replace(visit, index_level=level, acquisition_date=_acquisition_date(visit.folder))
         for folder, participant_id in participants.items()
+        for level in [levels.get(participant_id.casefold())]
         for visit in _visits_of_participant(folder, participant_id, layout)
     ]
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 from t2disc.errors import DicomUnreadable, LayoutUnclear, NoVisits, StudyNotFound
 from t2disc.study.names import bids_label
+from t2disc.study.smallfile import read_small_file
 
 Layout = Literal["folders", "bids", "heap"]
 
@@ -63,7 +64,7 @@ def participant_folders(study_dir: Path, layout: Layout, ignore: Collection[Path
     Raises
     ------
     LayoutUnclear
-        ``layout-unclear``: a name without any letter or digit.
+        ``layout-unclear``: a name without any letter or digit, or too long a one.
     """
     folders = visible_folders(study_dir, ignore)
     return {path: bids_label(path.name, "sub-") for path in folders if layout != "bids" or path.name.startswith("sub-")}
@@ -88,14 +89,18 @@ def visible_folders(folder: Path, ignore: Collection[Path] = ()) -> Iterator[Pat
 
     Left out are hidden folders, those of :data:`IGNORED`, those of ``ignore``, and other datasets derived from data.
     """
+    return (path for path in _wanted_folders(folder, ignore) if not _is_derivative(path))
+
+
+def derived_folders(folder: Path, ignore: Collection[Path] = ()) -> Iterator[Path]:
+    """Yield the sub-folders that hold no participants for one reason only: they are datasets derived from others."""
+    return (path for path in _wanted_folders(folder, ignore) if _is_derivative(path))
+
+
+def _wanted_folders(folder: Path, ignore: Collection[Path]) -> Iterator[Path]:
     unwanted = {path.resolve() for path in ignore}
     for path in list_folder(folder):
-        if (
-            path.is_dir()
-            and path.name.lower() not in IGNORED
-            and path.resolve() not in unwanted
-            and not _is_derivative(path)
-        ):
+        if path.is_dir() and path.name.lower() not in IGNORED and path.resolve() not in unwanted:
             yield path
 
 
@@ -121,7 +126,8 @@ def _is_bids(study_dir: Path, folders: list[Path]) -> bool:
 
 def _is_derivative(folder: Path) -> bool:
     try:
-        description = json.loads((folder / "dataset_description.json").read_bytes())
-    except (OSError, ValueError):
+        content = read_small_file(folder / "dataset_description.json", LayoutUnclear, "a dataset_description.json")
+        description = json.loads(content)
+    except (OSError, ValueError, RecursionError, LayoutUnclear):
         return False
     return isinstance(description, dict) and description.get("DatasetType") == "derivative"

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from t2disc.model import Visit
-from t2disc.study.layout import detect_layout, participant_folders
+from t2disc.study.layout import derived_folders, detect_layout, participant_folders
+from t2disc.study.names import plain_name
 from t2disc.study.participants import read_participants, row_warnings
 from t2disc.study.pseudonym import PseudonymKey, pseudonym, read_key
 
@@ -24,7 +25,7 @@ def participant_warnings(
     ignore: Collection[Path] = (),
     key: PseudonymKey | None = None,
 ) -> Iterator[str]:
-    """Tell whose folder holds no visit, and which rows of ``participants.tsv`` name nobody in the study.
+    """Tell which folders were skipped or hold no visit, and which rows of ``participants.tsv`` name nobody.
 
     Parameters
     ----------
@@ -35,6 +36,9 @@ def participant_warnings(
     """
     layout = detect_layout(study_dir, protocol.study.layout, ignore)
     with_visits = {visit.participant_id for visit in visits}
+    if layout != "heap":
+        for folder in derived_folders(study_dir, ignore):
+            yield f"folder {plain_name(folder.name)}: skipped, a dataset derived from others"
     folders = () if layout == "heap" else participant_folders(study_dir, layout, ignore).values()
     for participant_id in folders:
         if participant_id not in with_visits:

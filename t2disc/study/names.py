@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from t2disc.errors import LayoutUnclear, NameCollision
 
 _NOT_ALPHANUMERIC = re.compile(r"[^A-Za-z0-9]")
+_MAX_LENGTH = 64  # of a label; twice that and the endings stay below the 255 bytes of a file name
+_SHOWN = 12  # characters of a label that is too long
 
 
 def bids_label(name: str, prefix: str) -> str:
@@ -16,7 +18,7 @@ def bids_label(name: str, prefix: str) -> str:
     Raises
     ------
     LayoutUnclear
-        ``layout-unclear``: no letter or digit is left.
+        ``layout-unclear``: no letter or digit is left, or more than 64 of them.
     """
     label = _NOT_ALPHANUMERIC.sub("", name.removeprefix(prefix))
     if not label:
@@ -25,7 +27,19 @@ def bids_label(name: str, prefix: str) -> str:
             expected=f"names that can become {prefix}<letters and digits>",
             todo="rename the folder",
         )
+    if len(label) > _MAX_LENGTH:
+        raise LayoutUnclear(
+            f"a name of {len(label)} letters and digits",
+            expected=f"at most {_MAX_LENGTH}",
+            todo="shorten it",
+            where=f"{prefix}{label[:_SHOWN]}...",
+        )
     return prefix + label
+
+
+def plain_name(name: str) -> str:
+    """Return a name with nothing but letters, digits, dot, underscore and hyphen, to be shown in a line of a log."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:_MAX_LENGTH]
 
 
 def refuse_collisions(labels: Sequence[str], *, where: str = "") -> None:

@@ -20,7 +20,7 @@ class VisitOrder:
 
     session_ids: tuple[str, ...]
     ordered_by: str  # date, protocol, name or single
-    is_contradicted: bool = False  # the visits' names tell another order than their dates
+    contradicted_by: str = ""  # what tells another order than the dates that were followed: names or visit_order
 
 
 def order_visits(dates: Mapping[str, str | None], visit_order: Sequence[str] = ()) -> VisitOrder:
@@ -46,9 +46,8 @@ def order_visits(dates: Mapping[str, str | None], visit_order: Sequence[str] = (
         return VisitOrder(session_ids=tuple(sessions), ordered_by="single")
     by_name = _by_name(sessions)
     if by_date := _by_rank({session: dates[session] for session in sessions}):
-        return VisitOrder(
-            session_ids=by_date, ordered_by="date", is_contradicted=by_name is not None and by_name != by_date
-        )
+        against = _contradiction(by_date, by_name, visit_order)
+        return VisitOrder(session_ids=by_date, ordered_by="date", contradicted_by=against)
     if by_protocol := _by_protocol(sessions, visit_order):
         return VisitOrder(session_ids=by_protocol, ordered_by="protocol")
     if by_name:
@@ -70,19 +69,34 @@ def _by_rank(ranks: Mapping[str, str | int | None]) -> tuple[str, ...] | None:
     return tuple(sorted(known, key=lambda session: known[session]))
 
 
+def _contradiction(by_date: Sequence[str], by_name: Sequence[str] | None, visit_order: Sequence[str]) -> str:
+    """Tell what disagrees with the dates: the protocol file's list, even of some of the visits, or else the names."""
+    places = _places(visit_order)
+    listed = [places[name] for session in by_date if (name := plain_session(session)) in places]
+    if listed != sorted(listed):
+        return "visit_order"
+    is_confirmed = len(listed) == len(by_date)
+    return "" if is_confirmed or by_name in (None, by_date) else "names"
+
+
 def _by_protocol(sessions: Sequence[str], visit_order: Sequence[str]) -> tuple[str, ...] | None:
-    places = {_plain(name): place for place, name in reversed(list(enumerate(visit_order)))}
-    return _by_rank({session: places.get(_plain(session)) for session in sessions})
+    places = _places(visit_order)
+    return _by_rank({session: places.get(plain_session(session)) for session in sessions})
+
+
+def _places(visit_order: Sequence[str]) -> dict[str, int]:
+    return {plain_session(name): place for place, name in reversed(list(enumerate(visit_order)))}
 
 
 def _by_name(sessions: Sequence[str]) -> tuple[str, ...] | None:
-    plain = {session: _plain(session) for session in sessions}
+    plain = {session: plain_session(session) for session in sessions}
     return _by_rank({s: _month(name) for s, name in plain.items()}) or _by_rank(
         {s: _ordinal(name) for s, name in plain.items()}
     )
 
 
-def _plain(name: str) -> str:
+def plain_session(name: str) -> str:
+    """Return the name of a visit as visits are compared: lower case, letters and digits, without ``ses-``."""
     return re.sub(r"[^a-z0-9]", "", name.removeprefix("ses-").lower())
 
 

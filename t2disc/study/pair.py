@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from itertools import groupby
 from pathlib import Path
 
 from t2disc import store
 from t2disc.errors import VisitOrderUnknown
+from t2disc.model import Change
 from t2disc.study.order import VisitOrder, order_visits
 from t2disc.study.visit import Inspection
+
+_ANOTHER_ORDER = {
+    "names": "the visits' names tell another order",
+    "visit_order": "[study] visit_order of the protocol file puts the visits in another order",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +81,8 @@ def _order(dates: dict[str, str | None], visit_order: Sequence[str]) -> VisitOrd
 def _warnings(participant_id: str, order: VisitOrder) -> Iterator[str]:
     if order.ordered_by == "unknown":
         yield str(VisitOrderUnknown("visits whose order neither dates nor names tell", where=participant_id))
-    if order.is_contradicted:
-        yield f"{participant_id}: the visits' names tell another order than their dates; the dates were followed"
+    if order.contradicted_by:
+        yield f"{participant_id}: {_ANOTHER_ORDER[order.contradicted_by]} than their dates; the dates were followed"
 
 
 def _changes(ordered: Sequence[store.VisitRecord]) -> Iterator[store.ChangeRow]:
@@ -91,5 +98,20 @@ def _changes(ordered: Sequence[store.VisitRecord]) -> Iterator[store.ChangeRow]:
                 role=baseline.role(change.level),
                 baseline_session_id=baseline.session_id,
                 followup_session_id=followup.session_id,
+                interval_days=_interval_days(baseline, followup),
+                baseline_n_used=_n_used(baseline, change),
+                followup_n_used=_n_used(followup, change),
                 change=change,
             )
+
+
+def _interval_days(baseline: store.VisitRecord, followup: store.VisitRecord) -> int | None:
+    if baseline.acquisition_date is None or followup.acquisition_date is None:
+        return None
+    return (date.fromisoformat(followup.acquisition_date) - date.fromisoformat(baseline.acquisition_date)).days
+
+
+def _n_used(record: store.VisitRecord, change: Change) -> int | None:
+    """Return the voxels behind one side of a change; ``None`` where the visit lacks the disc."""
+    region = (change.level, change.region)
+    return next((m.n_used for m in record.measures if (m.level, m.region) == region), None)

@@ -11,6 +11,7 @@ from pathlib import Path
 from t2disc.errors import LabelsLevelUnknown, LayoutUnclear, ParticipantsInvalid
 from t2disc.model import parse_level
 from t2disc.study.names import bids_label
+from t2disc.study.smallfile import read_small_file
 
 _FILE = "participants.tsv"
 _MISSING = frozenset({"", "n/a"})
@@ -35,24 +36,24 @@ def read_participants(study_dir: Path) -> tuple[ParticipantRow, ...]:
     Raises
     ------
     ParticipantsInvalid
-        ``participants-invalid``: not a UTF-8 table, a column missing or misspelt, a participant twice, or a name that
-        is no disc level.
+        ``participants-invalid``: not a UTF-8 table of at most 1 MiB, a column missing or misspelt, a participant twice
+        (case aside), or a name that is no disc level.
     """
     rows = tuple(_row(cells, line) for line, cells in _cells(study_dir / _FILE))
     line_of: dict[str, int] = {}
     for row in rows:
-        first = line_of.setdefault(row.participant_id, row.line)
+        first = line_of.setdefault(row.participant_id.casefold(), row.line)
         if first != row.line:
             raise ParticipantsInvalid(f"one participant in lines {first} and {row.line} of {_FILE}")
     return rows
 
 
 def index_levels(rows: Sequence[ParticipantRow], rename: Rename | None = None) -> dict[str, str]:
-    """Return ``sub-...`` to treated level; participants whose level is ``n/a`` are left out."""
+    """Return ``sub-...``, in lower case, to treated level; participants whose level is ``n/a`` are left out."""
     levels: dict[str, str] = {}
     for row in rows:
         if row.index_level is not None:
-            levels[row.participant_id] = row.index_level
+            levels[row.participant_id.casefold()] = row.index_level
             if rename is not None:
                 levels[rename(row.name)] = row.index_level
     return levels
@@ -62,8 +63,9 @@ def row_warnings(
     rows: Sequence[ParticipantRow], participant_ids: Collection[str], rename: Rename | None = None
 ) -> Iterator[str]:
     """Tell which rows name nobody in the study; by line alone in a heap, where a row may hold a PatientID."""
+    known = {participant_id.casefold() for participant_id in participant_ids}
     for row in rows:
-        if row.participant_id in participant_ids or (rename is not None and rename(row.name) in participant_ids):
+        if row.participant_id.casefold() in known or (rename is not None and rename(row.name) in known):
             continue
         who = row.participant_id if rename is None else "a participant"
         yield f"{_FILE}, line {row.line}: {who} is not in the study folder"
@@ -71,17 +73,24 @@ def row_warnings(
 
 def _cells(path: Path) -> list[tuple[int, dict[str, str | None]]]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_small_file(path, ParticipantsInvalid, f"a {_FILE}").decode("utf-8-sig")
     except FileNotFoundError:
         return []
-    except (OSError, UnicodeDecodeError) as error:
-        raise ParticipantsInvalid(f"a {_FILE} that cannot be read ({type(error).__name__})") from None
+    except UnicodeDecodeError:
+        raise ParticipantsInvalid(f"a {_FILE} that is not in UTF-8") from None
+    try:
+        return list(_lines(text))
+    except csv.Error:
+        raise ParticipantsInvalid(f"a {_FILE} that is no table") from None
+
+
+def _lines(text: str) -> Iterator[tuple[int, dict[str, str | None]]]:
     reader = csv.DictReader(io.StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE, restval=None)
     columns = [column.strip() for column in reader.fieldnames or ()]
     if _names_index_levels(columns):
         reader.fieldnames = columns
-        return [(reader.line_num, cells) for cells in reader]
-    return []
+        for cells in reader:
+            yield reader.line_num, cells
 
 
 def _names_index_levels(columns: list[str]) -> bool:
@@ -108,8 +117,9 @@ def _row(cells: dict[str, str | None], line: int) -> ParticipantRow:
 def _participant_id(name: str, line: int) -> str:
     try:
         return bids_label(name, "sub-")
-    except LayoutUnclear:
-        raise ParticipantsInvalid(f"no participant in line {line} of {_FILE}") from None
+    except LayoutUnclear as error:
+        found = f"{error.found} for a participant" if name else "no participant"
+        raise ParticipantsInvalid(f"{found} in line {line} of {_FILE}") from None
 
 
 def _level(text: str, line: int) -> str:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from t2disc.errors import ProtocolInvalid
+from t2disc.study.order import plain_session
+from t2disc.study.smallfile import read_small_file
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -28,7 +32,7 @@ def read_protocol(path: Path | None, *, model: str | None = None) -> Protocol:
     ------
     ProtocolInvalid
         ``protocol-invalid``: the file cannot be read, is no TOML, or holds an unknown key or a wrong value, which
-        is named.
+        is named; or ``[study] visit_order`` names a visit twice.
     ModelUnknown
         ``model-unknown``: no model has the name asked for.
     """
@@ -41,6 +45,7 @@ def read_protocol(path: Path | None, *, model: str | None = None) -> Protocol:
         protocol = Protocol.model_validate(_read_toml(path) if path else {})
     except ValidationError as error:
         raise ProtocolInvalid(_problems(error)) from None
+    _refuse_repeats(protocol.study.visit_order)
     if model is not None:
         protocol = protocol.model_copy(update={"fit": protocol.fit.model_copy(update={"model": model})})
     find_model(protocol.fit.model)
@@ -49,11 +54,17 @@ def read_protocol(path: Path | None, *, model: str | None = None) -> Protocol:
 
 def _read_toml(path: Path) -> dict[str, object]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(read_small_file(path, ProtocolInvalid, "a file").decode("utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
         raise ProtocolInvalid(f"a file that is no TOML ({error})") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (FileNotFoundError, ValueError, RecursionError) as error:
         raise ProtocolInvalid(f"a file that cannot be read ({type(error).__name__})") from None
+
+
+def _refuse_repeats(visit_order: Sequence[str]) -> None:
+    counts = Counter(plain_session(name) for name in visit_order)
+    if repeated := [name for name, count in counts.items() if count > 1]:
+        raise ProtocolInvalid(f"study.visit_order: visits named twice: {', '.join(repeated)}")
 
 
 def _problems(error: ValidationError) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from t2disc.errors import PermissionDenied, PseudonymKeyMissing, StoreError
 from t2disc.store import write_file
+from t2disc.study.smallfile import read_small_file
 
 KEY_FILE = ".t2disc_pseudonym.key"
 KEY_VARIABLE = "T2DISC_PSEUDONYM_KEY"
@@ -34,21 +35,23 @@ def read_key(study_dir: Path) -> PseudonymKey:
     PseudonymKeyMissing
         ``pseudonym-key-missing``: there is none, or it is shorter than 16 characters.
     """
-    secret = os.environ.get(KEY_VARIABLE, "").encode()
-    if not secret:
-        try:
-            secret = (study_dir / KEY_FILE).read_bytes().strip()
-        except FileNotFoundError:
-            raise PseudonymKeyMissing("no key for pseudonyms") from None
-        except OSError as error:
-            raise PseudonymKeyMissing(f"a key file that cannot be read ({type(error).__name__})") from None
+    if given := os.environ.get(KEY_VARIABLE, ""):
+        secret, source = given.encode(errors="surrogateescape"), KEY_VARIABLE
+        todo = f"set {KEY_VARIABLE} to a longer secret, or unset it to use the study's own key"
+    else:
+        secret, source = _stored_secret(study_dir), KEY_FILE
+        todo = f"put the study's own key back, or remove {KEY_FILE} for a new one (the participants then change names)"
     if len(secret) < _MIN_LENGTH:
-        raise PseudonymKeyMissing(
-            f"a key of {len(secret)} characters",
-            expected=f"at least {_MIN_LENGTH} characters",
-            todo=f"use a longer key, or remove {KEY_FILE} for a new one (the participants then change names)",
-        )
+        found, expected = f"a key of {len(secret)} characters in {source}", f"at least {_MIN_LENGTH} characters"
+        raise PseudonymKeyMissing(found, expected=expected, todo=todo)
     return PseudonymKey(secret=secret)
+
+
+def _stored_secret(study_dir: Path) -> bytes:
+    try:
+        return read_small_file(study_dir / KEY_FILE, PseudonymKeyMissing, "a key file").strip()
+    except FileNotFoundError:
+        raise PseudonymKeyMissing("no key for pseudonyms") from None
 
 
 def read_or_make_key(study_dir: Path) -> PseudonymKey:

@@ -13,6 +13,7 @@ from t2disc import store
 from t2disc.errors import T2DiscError
 from t2disc.model import DiscLabels, DiscMeasure, EchoStack, Inventory, LabelMap, T2Map, Visit
 from t2disc.study.labels import NO_LABELS, find_label_map
+from t2disc.study.notes import acquisition_notes, fit_notes
 
 if TYPE_CHECKING:
     from t2disc.model.protocol import Protocol
@@ -37,12 +38,17 @@ class Inspection:
     visit: Visit
     inventory: Inventory | None = None
     refusal: T2DiscError | None = None
-    has_labels: bool = False
+    n_named: int | None = None  # discs that the visit's label table names; None without labels
 
     @property
     def acquisition_date(self) -> str | None:
         """Day of the series that would be used, otherwise of the visit: the same that :func:`visit_record` tells."""
         return (self.inventory and self.inventory.acquisition.acquisition_date) or self.visit.acquisition_date
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What will have to be known of the numbers, as far as headers tell it."""
+        return (*self.inventory.notes, *acquisition_notes(self.inventory.acquisition)) if self.inventory else ()
 
 
 def analyse_visit(visit: Visit, protocol: Protocol, labels_dir: Path | None = None) -> VisitResult:
@@ -98,7 +104,7 @@ def inspect_visit(visit: Visit, protocol: Protocol, labels_dir: Path | None = No
         found = take_inventory(source, settings=settings, require_spin_echo=settings.require_spin_echo)
     except T2DiscError as refusal:
         return Inspection(visit=visit, refusal=refusal.at(visit.key))
-    return Inspection(visit=visit, inventory=found, has_labels=labels is not None)
+    return Inspection(visit=visit, inventory=found, n_named=None if labels is None else len(labels.names))
 
 
 def _refuse_misnamed(labels: LabelMap) -> None:
@@ -118,7 +124,8 @@ def _refuse_misnamed(labels: LabelMap) -> None:
 def visit_record(result: VisitResult, remarks: Sequence[str] = ()) -> store.VisitRecord:
     """Return what the tables and a later reader need to know of a measured visit; ``remarks`` join its notes."""
     visit, stack = result.visit, result.stack
-    notes = (*stack.notes, *(() if result.discs.levels else (NO_LABELS,)), *remarks)
+    limits = (*acquisition_notes(stack.acquisition), *fit_notes(result.t2map))
+    notes = (*stack.notes, *limits, *(() if result.discs.levels else (NO_LABELS,)), *remarks)
     return replace(
         _record(visit, "done"),
         acquisition_date=stack.acquisition.acquisition_date or visit.acquisition_date,
@@ -162,7 +169,9 @@ def visit_figures(result: VisitResult) -> Iterator[store.StoredFile]:
     from t2disc.qc import plot_decay, plot_t2_overlay
 
     stem = result.visit.stem
-    yield store.figure_file(f"{stem}_desc-T2_overlay", plot_t2_overlay(result.stack, result.t2map, result.discs))
+    quantity = store.quantity_of(result.stack.acquisition)
+    name = f"{stem}_desc-{quantity}_overlay"
+    yield store.figure_file(name, plot_t2_overlay(result.stack, result.t2map, result.discs))
     for level in result.discs.levels:
         figure = plot_decay(result.stack, result.t2map, result.discs, level)
         yield store.figure_file(f"{stem}_desc-{level.replace('/', '')}_decay", figure)
