@@ -215,6 +215,14 @@ def test_panels_have_the_proportions_of_the_body(visit):
         assert abs(y1 - y0) / abs(x1 - x0) == pytest.approx(ratio)
 
 
+def test_pictures_of_a_gradient_echo_say_t2_star(visit):
+    stack, t2map, discs = visit
+    gradient = stack.replace(acquisition=Acquisition(sequence="gradient-echo"))
+    bars = [axes.get_ylabel() for axes in plot_t2_overlay(gradient, t2map, discs).axes]
+    assert bars[-1] == "T2* (ms)"
+    assert "median T2* " in plot_decay(gradient, t2map, discs, "L3/L4").axes[0].get_title(loc="left")
+
+
 def test_the_colour_scale_is_the_same_for_every_visit_unless_asked_otherwise(visit):
     stack, t2map, discs = visit
     for asked, expected in (({}, (0, 200)), ({"t2_range_ms": (20, 90)}, (20, 90))):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -126,6 +128,15 @@ def test_a_disc_cut_by_the_edge_of_the_image_is_kept():
     n_above = np.count_nonzero(spine(world(SHAPE, SAGITTAL))[:, 18:] == 3)
     assert discs.levels == LEVELS
     assert np.count_nonzero(discs.mask("L5/S1")) == n_above > 0
+
+
+def test_a_disc_of_which_the_image_holds_only_part_is_noted():
+    assert find_discs(stack_on(), labels_on()).notes == ()
+    lower = SAGITTAL.copy()
+    lower[2, 3] -= 17  # the image now ends at S 26 mm, through the middle of L3/L4
+    half = stack_on(lower)
+    (note,) = find_discs(half, labels_on()).notes
+    assert re.fullmatch(r"L3/L4: \d\d% of its labelled volume lies in the image", note)
 
 
 # ------------------------------------------------------------------------------------------------ names

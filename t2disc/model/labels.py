@@ -63,12 +63,15 @@ class DiscLabels:
         Disc levels from superior to inferior, each once.
     affine
         ``(4, 4)`` voxel index to RAS+ mm.
+    notes
+        Remarks for the visit's record.
     """
 
     discs: NDArray[np.uint8]
     regions: NDArray[np.uint8]
     levels: tuple[str, ...]
     affine: NDArray[np.float64]
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "discs", frozen(self.discs, "discs", ndim=3, dtype=np.uint8))

@@ -33,6 +33,11 @@ class Acquisition:
     acquisition_date: str | None = None  # YYYY-MM-DD (0008,0022)
     acquisition_time: str | None = None  # HH:MM:SS (0008,0032)
 
+    @property
+    def quantity(self) -> str:
+        """What the decay measures: ``T2*`` of a gradient echo, otherwise ``T2``."""
+        return "T2*" if self.sequence == "gradient-echo" else "T2"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:

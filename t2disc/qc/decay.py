@@ -32,6 +32,7 @@ class _Decay:
     t2_ms: NDArray[np.float64]  # (V,)
     n_voxels: int  # in the region, fitted or not
     noise_floor: float  # signal units; NaN when sigma is unknown
+    quantity: str  # T2 or T2*
 
 
 def plot_decay(stack: EchoStack, t2map: T2Map, discs: DiscLabels, level: str, region: str = "NP") -> Figure:
@@ -103,14 +104,15 @@ def _mean_decay(stack: EchoStack, t2map: T2Map, inside: NDArray[np.bool_]) -> _D
         t2_ms=t2map.t2_ms[used].astype(np.float64),
         n_voxels=int(np.count_nonzero(inside)),
         noise_floor=t2map.noise.sigma * float(np.sqrt(np.pi / 2)),
+        quantity=stack.acquisition.quantity,
     )
 
 
 def _heading(decay: _Decay, level: str, region: str) -> str:
     voxels = f"{decay.t2_ms.size} of {decay.n_voxels} voxels"
     if decay.t2_ms.size == 0:
-        return f"{level} {region}: no voxel with a T2 ({voxels})"
-    return f"{level} {region}: median T2 {np.median(decay.t2_ms):.1f} ms ({voxels})"
+        return f"{level} {region}: no voxel with a {decay.quantity} ({voxels})"
+    return f"{level} {region}: median {decay.quantity} {np.median(decay.t2_ms):.1f} ms ({voxels})"
 
 
 # ------------------------------------------------------------------------------------------------ drawing

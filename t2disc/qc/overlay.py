@@ -83,7 +83,7 @@ def plot_t2_overlay(
         _name_discs(axes, labels[index][box], discs.levels, view)
         _mark_sides(axes, index, view, stack.shape)
     _draw_scale(panels[0], view)
-    _draw_colour_bar(figure, panels[0], t2_range_ms)
+    _draw_colour_bar(figure, panels[0], t2_range_ms, stack.acquisition.quantity)
     return figure
 
 
@@ -211,10 +211,10 @@ def _draw_scale(axes: Axes, view: SagittalView) -> None:
     _write(axes, start, height - 1.5 / view.row_mm, f"{_SCALE_MM:.0f} mm", ha="left", va="bottom", in_voxels=True)
 
 
-def _draw_colour_bar(figure: Figure, panel: Axes, t2_range_ms: tuple[float, float]) -> None:
+def _draw_colour_bar(figure: Figure, panel: Axes, t2_range_ms: tuple[float, float], quantity: str) -> None:
     width_in, height_in = figure.get_size_inches()
     place = figure.add_axes((1 - (_BAR_IN - 0.12) / width_in, 0.6 / height_in, 0.16 / width_in, 1 - 1.2 / height_in))
     bar = figure.colorbar(panel.images[-1], cax=place, extend="max" if t2_range_ms[0] <= 0 else "both")
-    bar.set_label("T2 (ms)", color="white", fontsize=10)
+    bar.set_label(f"{quantity} (ms)", color="white", fontsize=10)
     bar.ax.tick_params(colors="white", labelsize=9)
     bar.outline.set_edgecolor("white")

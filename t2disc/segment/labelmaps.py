@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from t2disc.errors import LabelsLevelUnknown, LabelsOutOfOrder, LabelsOutsideIma
 from t2disc.model import LEVELS, DiscLabels, EchoStack, LabelMap, parse_level
 from t2disc.model.grids import GRID_TOLERANCE_MM, corner_distance_mm
 from t2disc.segment.regions import ANNULUS_FRACTION, divide_discs
+
+LEAST_SHARE = 0.8
+"""Discs of which less than this share of the labelled volume lies in the image are noted."""
 
 _DISC_PREFIX = re.compile(r"^(intervertebral[\s_-]*)?(disc|disk|ivd)[\s_:-]+", re.IGNORECASE)
 _OTHER_DISC = re.compile(r"^(C[1-7]/?C[1-7]|C7/?T1|T\d{1,2}/?T\d{1,2}|S[1-5]/?S[1-5])$", re.IGNORECASE)
@@ -70,7 +74,8 @@ def find_discs(
     _require_inside(discs, levels)
     _require_order(discs, levels, stack.affine)
     regions = divide_discs(discs, stack.affine, annulus_fraction=annulus_fraction)
-    return DiscLabels(discs=discs, regions=regions, levels=levels, affine=stack.affine)
+    notes = tuple(_cut_discs(labels, values, discs, stack))
+    return DiscLabels(discs=discs, regions=regions, levels=levels, affine=stack.affine, notes=notes)
 
 
 def _no_discs(stack: EchoStack) -> DiscLabels:
@@ -185,6 +190,16 @@ def _require_inside(discs: NDArray[np.uint8], levels: tuple[str, ...]) -> None:
             todo="check that the labels belong to this visit; if the image does not reach these discs, "
             "remove them from the label map and its table",
         )
+
+
+def _cut_discs(labels: LabelMap, values: dict[str, int], discs: NDArray[np.uint8], stack: EchoStack) -> Iterator[str]:
+    """Yield a note for each disc of which the image holds markedly less than was drawn."""
+    drawn_mm3, placed_mm3 = (abs(float(np.linalg.det(affine[:3, :3]))) for affine in (labels.affine, stack.affine))
+    for level, value in values.items():
+        drawn = np.count_nonzero(labels.values == value) * drawn_mm3
+        placed = np.count_nonzero(discs == DiscLabels.value_of(level)) * placed_mm3
+        if placed < LEAST_SHARE * drawn:
+            yield f"{level}: {placed / drawn:.0%} of its labelled volume lies in the image"
 
 
 def _require_order(discs: NDArray[np.uint8], levels: tuple[str, ...], affine: NDArray[np.float64]) -> None:

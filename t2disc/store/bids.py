@@ -59,7 +59,7 @@ def quantity_of(acquisition: Acquisition) -> str:
 
     Source: BIDS 1.9.0, appendix "Quantitative MRI" (``T2map``, ``T2starmap``).
     """
-    return "T2star" if acquisition.sequence == "gradient-echo" else "T2"
+    return acquisition.quantity.replace("*", "star")
 
 
 def dataset_files() -> tuple[StoredFile, ...]:

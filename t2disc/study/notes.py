@@ -11,7 +11,7 @@ T2_STAR = "gradient echo: the maps and the numbers are T2*, not T2"
 
 def acquisition_notes(acquisition: Acquisition) -> Iterator[str]:
     """Tell where it is not sure that T2 is what the series measures."""
-    if acquisition.sequence == "gradient-echo":
+    if acquisition.quantity == "T2*":
         yield T2_STAR
     elif acquisition.sequence == "unknown":
         yield "the header does not name the sequence: T2 if it is spin echo"

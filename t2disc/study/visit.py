@@ -125,7 +125,8 @@ def visit_record(result: VisitResult, remarks: Sequence[str] = ()) -> store.Visi
     """Return what the tables and a later reader need to know of a measured visit; ``remarks`` join its notes."""
     visit, stack = result.visit, result.stack
     limits = (*acquisition_notes(stack.acquisition), *fit_notes(result.t2map))
-    notes = (*stack.notes, *limits, *(() if result.discs.levels else (NO_LABELS,)), *remarks)
+    labelled = result.discs.notes if result.discs.levels else (NO_LABELS,)
+    notes = (*stack.notes, *limits, *labelled, *remarks)
     return replace(
         _record(visit, "done"),
         acquisition_date=stack.acquisition.acquisition_date or visit.acquisition_date,
