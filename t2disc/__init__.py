@@ -57,7 +57,12 @@ __all__ = [
 ]
 
 
+_ROOMS = frozenset({"errors", "fit", "ingest", "measure", "model", "qc", "segment", "simulate", "store", "study"})
+
+
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"t2disc.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 't2disc' has no attribute {name!r}")
     return getattr(import_module(f"t2disc.{_HOME[name]}"), name)

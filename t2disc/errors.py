@@ -185,7 +185,7 @@ class DuplicateConflict(SeriesError):
 class GradientEcho(SeriesError):
     code = "gradient-echo"
     expected = "a spin-echo series; a gradient-echo series measures T2*, another quantity"
-    todo = "send the spin-echo series, or call load_stack(folder, require_spin_echo=False) to read T2* on purpose"
+    todo = "send the spin-echo series; to read T2* on purpose, [ingest] require_spin_echo = false in the protocol file"
 
 
 class SequenceUnknown(SeriesError):

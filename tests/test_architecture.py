@@ -295,3 +295,8 @@ def test_every_refusal_is_raised_somewhere():
     """A code that the docs promise and nothing raises is a promise that is not kept."""
     words = {word for path in MODULES if path.name != "errors.py" for word in re.findall(r"\w+", path.read_text())}
     assert [kind.__name__ for kind in leaves() if kind.__name__ not in words] == []
+
+
+def test_rooms_can_be_reached_from_the_package_without_a_second_import():
+    code = "import t2disc; t2disc.fit.fit_voxels; t2disc.simulate.simulate_study; t2disc.errors.T2DiscError"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -24,9 +24,8 @@ def write_nifti(path: Path, values: np.ndarray, affine: np.ndarray = AFFINE) -> 
     return path
 
 
-def write_echoes(folder: Path, echo_times_s=(0.04, 0.02, 0.01), **sidecar: object) -> Path:
-    """Echo numbers run against echo times, to show that times decide."""
-    for n, seconds in enumerate(echo_times_s, start=1):
+def write_echoes(folder: Path, echo_times_s=(0.01, 0.02, 0.04), first: int = 1, **sidecar: object) -> Path:
+    for n, seconds in enumerate(echo_times_s, start=first):
         path = folder / f"sub-1_ses-a_echo-{n}_MESE.nii.gz"
         write_nifti(path, np.full(SHAPE, 1000 * np.exp(-seconds / 0.05), np.float32))
         path.with_name(path.name.replace(".nii.gz", ".json")).write_text(json.dumps({"EchoTime": seconds, **sidecar}))
@@ -39,7 +38,7 @@ def code_of(folder: Path) -> str:
     return refusal.value.code
 
 
-def test_echoes_are_sorted_by_echo_time_and_times_become_milliseconds(tmp_path):
+def test_times_become_milliseconds_and_facts_are_read(tmp_path):
     stack = load_stack(write_echoes(tmp_path, RepetitionTime=2.0, Manufacturer="GE MEDICAL SYSTEMS"))
     np.testing.assert_allclose(stack.echo_times_ms, [10, 20, 40])
     np.testing.assert_allclose(stack.signal[3, 2, 1], 1000 * np.exp(-np.array([10, 20, 40]) / 50), rtol=1e-6)
@@ -64,6 +63,16 @@ def test_an_echo_time_that_is_none_is_refused_and_no_unit_is_guessed(tmp_path, e
     write_echoes(tmp_path)
     (tmp_path / "sub-1_ses-a_echo-3_MESE.json").write_text(json.dumps({"EchoTime": echo_time}))
     assert code_of(tmp_path) == code
+
+
+def test_echoes_that_are_lost_or_named_against_their_times_are_refused(tmp_path):
+    for lost in (1, 2):
+        folder = write_echoes(tmp_path / f"lost{lost}")
+        for path in folder.glob(f"*echo-{lost}_*"):
+            path.unlink()
+        assert code_of(folder) == "echo-missing"
+    assert code_of(write_echoes(tmp_path / "swapped", (0.01, 0.04, 0.02))) == "echo-numbers-contradict"
+    assert load_stack(write_echoes(tmp_path / "from0", first=0)).n_echoes == 3
 
 
 def test_sidecars_grids_and_acquisitions_must_fit_together(tmp_path):
@@ -160,6 +169,15 @@ def test_complex_volumes_and_label_values_beyond_32_bits_are_refused(tmp_path):
     write_nifti(path, np.full(SHAPE, 2.0**33, np.float64))
     with pytest.raises(T2DiscError, match="labels-unreadable"):
         load_labels(path)
+
+
+def test_date_and_time_are_read_from_sidecars_and_placeholders_are_none(tmp_path):
+    moment = load_stack(write_echoes(tmp_path / "a", AcquisitionDateTime="2024-01-02T10:11:12.5")).acquisition
+    apart = load_stack(write_echoes(tmp_path / "b", AcquisitionDate="20240102", AcquisitionTime="10:11:12")).acquisition
+    for facts in (moment, apart):
+        assert (facts.acquisition_date, facts.acquisition_time) == ("2024-01-02", "10:11:12")
+    none = load_stack(write_echoes(tmp_path / "c", AcquisitionDateTime="1900-01-01T10:11:12")).acquisition
+    assert (none.acquisition_date, none.acquisition_time) == (None, None)
 
 
 def test_facts_of_a_sidecar_that_are_null_or_under_the_derivatives_name_are_understood(tmp_path):

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from t2disc.errors import (
+    EchoMissing,
+    EchoNumbersContradict,
     EchoTimeMissing,
     EchoTimeNotANumber,
     EchoTimeNotPositive,
@@ -30,6 +32,7 @@ from t2disc.errors import (
     SeveralMultiEchoSeries,
     SidecarInvalid,
 )
+from t2disc.ingest.elements import real_date, real_time
 from t2disc.ingest.facts import plain
 from t2disc.ingest.frametype import sequence, vendor
 from t2disc.ingest.nifti import read_volume
@@ -47,6 +50,7 @@ _SAME_GRID_MM = 0.01
 @dataclass(frozen=True, slots=True)
 class _EchoFile:
     path: Path
+    number: int  # echo-<N> of the file name
     echo_time_ms: float
     sidecar: dict[str, Any]
 
@@ -135,6 +139,7 @@ def _choose(files: Sequence[Path], settings: IngestSettings | None, *, require_s
         raise SeveralMultiEchoSeries(listed)
     if len(wanted[0].echoes) < 2:
         raise NoMultiEchoSeries("one MESE echo")
+    _whole_train([echo.number for echo in wanted[0].echoes])
     if require_spin_echo and wanted[0].sequence != "spin-echo":
         raise (GradientEcho if wanted[0].sequence == "gradient-echo" else SequenceUnknown)(listed)
     return wanted[0]
@@ -148,6 +153,15 @@ def _series(paths: Sequence[Path]) -> _MeseSeries:
     return _MeseSeries(tuple(echoes))
 
 
+def _whole_train(numbers: Sequence[int]) -> None:
+    """Refuse echo numbers that do not rise with the echo times, or that show a gap; some tools count from 0."""
+    listed = ", ".join(map(str, numbers))
+    if list(numbers) != sorted(set(numbers)):
+        raise EchoNumbersContradict(f"files echo-{listed} at rising echo times")
+    if numbers[0] > 1 or numbers[-1] - numbers[0] != len(numbers) - 1:
+        raise EchoMissing(f"files echo-{listed}", expected="files echo-1, echo-2, ... without a gap")
+
+
 def _with_sidecar(path: Path) -> _EchoFile:
     sidecar_path = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".json")
     try:
@@ -158,7 +172,8 @@ def _with_sidecar(path: Path) -> _EchoFile:
         raise SidecarInvalid("a MESE echo whose JSON sidecar is absent or no JSON") from error
     if not isinstance(sidecar, dict):
         raise SidecarInvalid("a JSON sidecar that is no object")
-    return _EchoFile(path, _echo_time_ms(sidecar), sidecar)
+    name = _ECHO_NAME.match(path.name)
+    return _EchoFile(path, int(name["n"]) if name else 0, _echo_time_ms(sidecar), sidecar)
 
 
 def _echo_time_ms(sidecar: dict[str, Any]) -> float:
@@ -180,6 +195,8 @@ def _acquisition(series: _MeseSeries, affine: NDArray[np.float64]) -> Acquisitio
     size_mm = [round(float(size), 4) for size in np.linalg.norm(affine[:3, :3], axis=0)]
     repetition_s = _number(sidecar, "RepetitionTime") or _number(sidecar, "RepetitionTimeExcitation")
     thickness_mm = _number(sidecar, "SliceThickness")
+    date, _, moment = str(sidecar.get("AcquisitionDateTime", "")).partition("T")
+    day = real_date(date) or real_date(str(sidecar.get("AcquisitionDate", "")))
     return Acquisition(
         vendor=vendor(str(sidecar.get("Manufacturer", ""))),
         scanner_model=_text(sidecar, "ManufacturersModelName"),
@@ -192,6 +209,8 @@ def _acquisition(series: _MeseSeries, affine: NDArray[np.float64]) -> Acquisitio
         voxel_size_mm=(size_mm[0], size_mm[1], size_mm[2]),
         slice_thickness_mm=thickness_mm,
         slice_gap_mm=None if thickness_mm is None else round(size_mm[2] - thickness_mm, 4) + 0.0,
+        acquisition_date=day,
+        acquisition_time=None if day is None else real_time(moment or str(sidecar.get("AcquisitionTime", ""))),
     )
 
 

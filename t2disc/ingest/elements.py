@@ -60,18 +60,29 @@ def is_filled(dataset: Dataset, keyword: str) -> bool:
 
 
 def date(dataset: Dataset, *keywords: str) -> str | None:
-    """Return the first real date as YYYY-MM-DD.
+    """Return the first real date as YYYY-MM-DD."""
+    found = (real_date(text(dataset, keyword)[:10]) for keyword in keywords)
+    return next((day for day in found if day is not None), None)
+
+
+def real_date(written: str) -> str | None:
+    """Return a date written 20240102, 2024.01.02 or 2024-01-02 as the last of these; what follows is passed over.
 
     Dates before 1900 and its first day are placeholders of de-identification, not dates.
     """
-    for keyword in keywords:
-        try:
-            day = datetime.date.fromisoformat(text(dataset, keyword).replace(".", "")[:8])
-        except ValueError:
-            continue
-        if day > _LAST_PLACEHOLDER:
-            return day.isoformat()
-    return None
+    try:
+        day = datetime.date.fromisoformat(written.replace(".", "").replace("-", "")[:8])
+    except ValueError:
+        return None
+    return day.isoformat() if day > _LAST_PLACEHOLDER else None
+
+
+def real_time(written: str) -> str | None:
+    """Return a time written 101112.5 or 10:11:12.5 as HH:MM:SS."""
+    digits = written.split(".")[0].replace(":", "")[:6]
+    if len(digits) != 6 or not digits.isdecimal():
+        return None
+    return f"{digits[:2]}:{digits[2:4]}:{digits[4:]}"
 
 
 def private_number(dataset: Dataset, group: int, creator: str, element: int) -> float | None:

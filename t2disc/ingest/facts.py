@@ -71,7 +71,4 @@ def _group(ds: Dataset, keyword: str) -> Dataset:
 def _time(ds: Dataset) -> str | None:
     """Return the time of acquisition as HH:MM:SS; beside a placeholder date it is a placeholder too."""
     moment = el.text(ds, "AcquisitionTime") or el.text(ds, "AcquisitionDateTime")[8:]
-    digits = moment.split(".")[0].replace(":", "")[:6]
-    if len(digits) != 6 or not digits.isdigit() or el.date(ds, "AcquisitionDate", "AcquisitionDateTime") is None:
-        return None
-    return f"{digits[:2]}:{digits[2:4]}:{digits[4:]}"
+    return el.real_time(moment) if el.date(ds, "AcquisitionDate", "AcquisitionDateTime") else None

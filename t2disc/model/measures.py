@@ -9,22 +9,42 @@ from t2disc.model.maps import Flag
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscMeasure:
-    """T2 of one region of one disc at one visit. Statistics are NaN when no voxel could be used."""
+    """T2 of one region of one disc at one visit. Statistics are NaN when no voxel could be used.
+
+    Attributes
+    ----------
+    level, region
+        ``L4/L5``; ``disc``, ``NP`` or ``AF``.
+    n_voxels, n_used
+        Voxels in the region, and those of them with a T2.
+    n_left_out
+        Voxels without, counted by :class:`~t2disc.model.Flag` value; index 0 is 0.
+    volume_mm3
+        Of all voxels in the region, slice gap included.
+    t2_mean_ms, t2_median_ms, t2_sd_ms, t2_p10_ms, t2_p90_ms
+        Over the voxels used, ms; SD with n - 1, percentiles by linear interpolation.
+    t2_sem_ms
+        SD / sqrt(n_used), ms; voxels taken as independent, so a lower bound.
+    s0_median
+        Signal units at echo time 0.
+    snr_first_echo
+        Median of the fitted signal at the first echo used, over sigma.
+    """
 
     level: str
-    region: str  # disc, NP or AF
-    n_voxels: int  # voxels in the region
-    n_used: int  # voxels with a T2
-    n_left_out: tuple[int, ...]  # voxels without, counted by Flag value; index 0 (OK) is 0
-    volume_mm3: float  # of all voxels in the region, slice gap included
+    region: str
+    n_voxels: int
+    n_used: int
+    n_left_out: tuple[int, ...]
+    volume_mm3: float
     t2_mean_ms: float
     t2_median_ms: float
     t2_sd_ms: float
     t2_p10_ms: float
     t2_p90_ms: float
-    t2_sem_ms: float  # SD / sqrt(n_used); voxels taken as independent
+    t2_sem_ms: float
     s0_median: float
-    snr_first_echo: float  # median of S0 exp(-TE1 / T2) / sigma over used voxels, TE1 the first echo fitted
+    snr_first_echo: float
 
     def __post_init__(self) -> None:
         assert len(self.n_left_out) == len(Flag), "one count per flag"  # internal truth
@@ -33,11 +53,21 @@ class DiscMeasure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """T2 of one region of one disc at two visits, and the difference; NaN where either is missing."""
+    """T2 of one region of one disc at two visits, and the difference; NaN where either is missing.
+
+    Attributes
+    ----------
+    level, region
+        ``L4/L5``; ``disc``, ``NP`` or ``AF``.
+    baseline_t2_median_ms, followup_t2_median_ms
+        Median T2 at each visit, ms.
+    change_ms, change_pct
+        Follow-up minus baseline, in ms and in % of baseline.
+    """
 
     level: str
     region: str
     baseline_t2_median_ms: float
     followup_t2_median_ms: float
-    change_ms: float  # follow-up minus baseline
-    change_pct: float  # of baseline
+    change_ms: float
+    change_pct: float

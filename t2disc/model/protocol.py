@@ -13,7 +13,7 @@ FIRST_ECHO_TOLERANCE_MS = 0.5
 class _Table(BaseModel):
     """A table of the protocol file: frozen, and unknown keys refused, so that a typing slip cannot pass."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class IngestSettings(_Table):
@@ -48,7 +48,9 @@ class StudySettings(_Table):
     """``[study]``: how visits are told apart and put in order."""
 
     layout: Literal["auto", "folders", "bids", "heap"] = Field("auto", description="How the study folder is laid out")
-    visit_order: tuple[str, ...] = Field((), description="Visit names in order, for studies without acquisition dates")
+    visit_order: tuple[str, ...] = Field(
+        (), strict=False, description="Visit names in order, for studies without acquisition dates"
+    )
 
 
 class Protocol(_Table):
