@@ -11,7 +11,7 @@ from t2disc.store import FitFacts, VisitRecord, record_file
 if TYPE_CHECKING:
     from t2disc.model.protocol import FitSettings
 
-Action = Literal["run", "skip"]
+Action = Literal["run"]  # skipping what is up to date comes with the inputs' check sums
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

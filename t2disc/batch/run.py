@@ -99,9 +99,6 @@ def _run_visit(visit: Visit, settings: RunSettings, reporter: Reporter) -> store
     previous = store.read_record(settings.out, visit.participant_id, visit.session_id)
     decision = decide(previous)
     reporter.visit_started(visit, decision)
-    if decision.action == "skip" and previous is not None:
-        reporter.visit_finished(previous, 0.0, "up to date")
-        return previous
     if changed := changed_settings(previous.fit if previous else None, settings.protocol.fit):
         reporter.visit_warned(visit, f"other settings than those of the earlier result: {', '.join(changed)}")
     started = perf_counter()
