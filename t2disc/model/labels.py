@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from t2disc.errors import LabelsLevelUnknown, LabelsRepeated
+from t2disc.errors import ArgumentInvalid, LabelsLevelUnknown, LabelsRepeated
 from t2disc.model._arrays import frozen, frozen_affine, same_shape
 from t2disc.model.levels import LEVELS
+from t2disc.model.review import ReviewReason
 
 
 class Region(IntEnum):
@@ -30,16 +32,30 @@ REGION_PARTS: dict[str, tuple[Region, ...]] = {
 """Regions as the tables name them, and the values of the region map that make up each."""
 
 
+LabelKind = Literal["none", "automatic", "given", "correction"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelSource:
+    """Where a visit's labels come from: nobody, the network, a reader or another tool, or a reader's correction."""
+
+    kind: LabelKind = "none"
+    sha256: str | None = None  # of the label file, or of the network's weights
+    scheme: str | None = None  # names of a foreign label map: names, totalspineseg, spineps, sct, spider ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LabelMap:
     """A label map as read from disk, on its own grid, before it is placed on a stack.
 
-    ``values`` ``(X, Y, Z)`` whole numbers; ``affine`` to RAS+ mm; ``names`` pairs of (value, level as written).
+    ``values`` ``(X, Y, Z)`` whole numbers; ``affine`` to RAS+ mm; ``names`` pairs of (value, level as written);
+    ``source`` the file it was read from.
     """
 
     values: NDArray[np.int32]
     affine: NDArray[np.float64]
     names: tuple[tuple[int, str], ...]
+    source: LabelSource = LabelSource(kind="given")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", frozen(self.values, "values", ndim=3, dtype=np.int32))
@@ -65,6 +81,12 @@ class DiscLabels:
         ``(4, 4)`` voxel index to RAS+ mm.
     notes
         Remarks for the visit's record.
+    confidences
+        One per level, 0 to 1: how sure outline and name are. 1 for labels that a reader gave.
+    reasons
+        Why a reader should look at the labels before their numbers are used; empty when nothing speaks against them.
+    source
+        Who drew the labels.
     """
 
     discs: NDArray[np.uint8]
@@ -72,6 +94,9 @@ class DiscLabels:
     levels: tuple[str, ...]
     affine: NDArray[np.float64]
     notes: tuple[str, ...] = ()
+    confidences: tuple[float, ...] = ()
+    reasons: tuple[ReviewReason, ...] = ()
+    source: LabelSource = LabelSource()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "discs", frozen(self.discs, "discs", ndim=3, dtype=np.uint8))
@@ -82,6 +107,18 @@ class DiscLabels:
             raise LabelsLevelUnknown(f"{len(unknown)} names that are no disc level")
         if len(set(self.levels)) != len(self.levels):
             raise LabelsRepeated("a level named twice")
+        if not self.confidences:
+            object.__setattr__(self, "confidences", (1.0,) * len(self.levels))
+        if len(self.confidences) != len(self.levels) or not all(0 <= sure <= 1 for sure in self.confidences):
+            raise ArgumentInvalid(
+                f"{len(self.confidences)} confidences for {len(self.levels)} levels",
+                expected="one from 0 to 1 per level",
+            )
+
+    @property
+    def needs_review(self) -> bool:
+        """Whether a reader should look before the numbers are used."""
+        return bool(self.reasons)
 
     @property
     def shape(self) -> tuple[int, int, int]:

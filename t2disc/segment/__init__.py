@@ -1,6 +1,6 @@
 """Which voxels belong to which disc and to which region of it."""
 
-from t2disc.segment.labelmaps import find_discs
+from t2disc.segment.find import find_discs
 from t2disc.segment.regions import disc_coordinates, divide_discs
 
 __all__ = ["disc_coordinates", "divide_discs", "find_discs"]

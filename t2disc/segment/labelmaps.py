@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 from t2disc.errors import LabelsLevelUnknown, LabelsOutOfOrder, LabelsOutsideImage, LabelsRepeated, LabelsUnnamed
 from t2disc.model import LEVELS, DiscLabels, EchoStack, LabelMap, parse_level
 from t2disc.model.grids import GRID_TOLERANCE_MM, corner_distance_mm
-from t2disc.segment.regions import ANNULUS_FRACTION, divide_discs
 
 LEAST_SHARE = 0.8
 """Discs of which less than this share of the labelled volume lies in the image are noted."""
@@ -30,28 +30,21 @@ _OTHER_ANATOMY = re.compile(
 """Names that are surely no disc: vertebrae, sacrum, canal and cord."""
 
 
-def find_discs(
-    stack: EchoStack, labels: LabelMap | None = None, *, annulus_fraction: float = ANNULUS_FRACTION
-) -> DiscLabels:
-    """Say which voxels of a stack belong to which lumbar disc, and to its nucleus or annulus.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PlacedDiscs:
+    """Discs ``(X, Y, Z)`` uint8 on a stack's grid with the values of :class:`DiscLabels`, their levels, remarks."""
 
-    The label map is placed on the stack's grid by nearest neighbour in world space (a label is a name: it cannot be
-    averaged); a map already on that grid is copied. Names that are surely other anatomy (vertebrae, sacrum, canal,
-    discs above T12) are left aside; any other name that is no disc level is refused.
+    discs: NDArray[np.uint8]
+    levels: tuple[str, ...]
+    notes: tuple[str, ...]
 
-    Parameters
-    ----------
-    stack
-        The images whose grid the discs shall have.
-    labels
-        A label map and the names of its values, on any grid; without one no disc is labelled.
-    annulus_fraction
-        Share of the disc's front-back length that is annulus at either end, above 0 and below 0.5.
 
-    Returns
-    -------
-    DiscLabels
-        ``(X, Y, Z)`` discs numbered from superior to inferior, with their regions.
+def place_labels(stack: EchoStack, labels: LabelMap) -> PlacedDiscs:
+    """Place a label map on a stack's grid and verify it.
+
+    By nearest neighbour in world space (a label is a name: it cannot be averaged); a map already on that grid is
+    copied. Names that are surely other anatomy (vertebrae, sacrum, canal, discs above T12) are left aside; any other
+    name that is no disc level is refused.
 
     Raises
     ------
@@ -66,21 +59,12 @@ def find_discs(
     LabelsOutOfOrder
         ``labels-out-of-order``: the discs do not follow one another down the spine.
     """
-    if labels is None:
-        return _no_discs(stack)
     values = _disc_values(labels)
     discs = _place(labels, values, stack)
     levels = tuple(values)
     _require_inside(discs, levels)
     _require_order(discs, levels, stack.affine)
-    regions = divide_discs(discs, stack.affine, annulus_fraction=annulus_fraction)
-    notes = tuple(_cut_discs(labels, values, discs, stack))
-    return DiscLabels(discs=discs, regions=regions, levels=levels, affine=stack.affine, notes=notes)
-
-
-def _no_discs(stack: EchoStack) -> DiscLabels:
-    nothing = np.zeros(stack.shape, dtype=np.uint8)
-    return DiscLabels(discs=nothing, regions=nothing, levels=(), affine=stack.affine)
+    return PlacedDiscs(discs=discs, levels=levels, notes=tuple(_cut_discs(labels, values, discs, stack)))
 
 
 # ------------------------------------------------------------------------------------------------ names
