@@ -25,6 +25,7 @@ path or a header value of a patient.
     ├── StudyError                      study-not-found · no-visits · layout-unclear · name-collision
     │                                   participants-invalid · visit-order-unknown · pseudonym-key-missing
     ├── UsageError                      protocol-invalid · model-unknown · argument-invalid
+    ├── InstallError                    weights-damaged
     ├── StoreError                      disk-full · permission-denied · output-busy · write-failed
     └── InternalError                   internal-error
 """
@@ -450,6 +451,19 @@ class ModelUnknown(UsageError):
 class ArgumentInvalid(UsageError, ValueError):
     code = "argument-invalid"
     todo = "correct the call"
+
+
+# ------------------------------------------------------------------------------------------------ install
+class InstallError(T2DiscError):
+    """The installed package is not whole; no visit can be measured with it."""
+
+    code = "install-error"
+
+
+class WeightsDamaged(InstallError):
+    code = "weights-damaged"
+    expected = "the weights that belong to this version, verified by their SHA-256"
+    todo = "install t2disc again"
 
 
 # ------------------------------------------------------------------------------------------------ store

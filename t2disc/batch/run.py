@@ -12,7 +12,7 @@ from t2disc import store, study
 from t2disc.batch.faults import as_refusal
 from t2disc.batch.plan import changed_settings, compare, decide
 from t2disc.batch.progress import Reporter, Silent
-from t2disc.errors import StoreError
+from t2disc.errors import InstallError, StoreError
 from t2disc.model import Visit
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _attempt(visit: Visit, settings: RunSettings, reporter: Reporter) -> tuple[s
         pictures, remarks = _draw(result, reporter) if settings.with_figures else ((), ())
         record = study.visit_record(result, remarks)
         return record, (*maps, *pictures, store.record_file(record))
-    except StoreError:
+    except (InstallError, StoreError):
         raise
     except Exception as fault:
         record = study.refusal_record(visit, as_refusal(fault).at(visit.key))

@@ -13,7 +13,7 @@ from types import FrameType
 import typer
 
 from t2disc.cli.logs import log
-from t2disc.errors import InputError, StoreError, StudyError, StudyNotFound, T2DiscError, UsageError
+from t2disc.errors import InputError, InstallError, StoreError, StudyError, StudyNotFound, T2DiscError, UsageError
 
 
 class ExitCode(IntEnum):
@@ -33,7 +33,7 @@ MEANINGS = {
     ExitCode.INTERNAL: "internal error",
     ExitCode.USAGE: "usage, protocol file, or the study folder or its labels as a whole",
     ExitCode.QUARANTINED: "some visits quarantined, the others done",
-    ExitCode.ENVIRONMENT: "environment (disk full, output folder in use, no permission)",
+    ExitCode.ENVIRONMENT: "environment (disk full, output folder in use, no permission, damaged installation)",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
     ExitCode.TERMINATED: "terminated (SIGTERM)",
 }
@@ -71,7 +71,7 @@ def coded_exits(study: Path | None = None) -> Iterator[None]:
 
 def exit_code(error: T2DiscError) -> ExitCode:
     """Return the exit code of an error that ends a command; what is wrong with one visit alone ends none."""
-    if isinstance(error, StoreError):
+    if isinstance(error, (InstallError, StoreError)):
         return ExitCode.ENVIRONMENT
     return ExitCode.USAGE if isinstance(error, (UsageError, StudyError, InputError)) else ExitCode.INTERNAL
 
