@@ -16,6 +16,8 @@ from t2disc.simulate.recipe import (
     graded_disc,
 )
 from t2disc.simulate.scan import Scan
+from t2disc.simulate.scene import Scene, draw_scene
+from t2disc.simulate.structures import Structure
 from t2disc.simulate.study import SIZES, default_study, simulate_scan, simulate_study, simulate_visit
 from t2disc.simulate.truth import SimulatedFile
 
@@ -29,11 +31,14 @@ __all__ = [
     "ParticipantRecipe",
     "PoseRecipe",
     "Scan",
+    "Scene",
     "SimulatedFile",
+    "Structure",
     "StudyRecipe",
     "VisitRecipe",
     "cpmg_echoes",
     "default_study",
+    "draw_scene",
     "graded_disc",
     "simulate_scan",
     "simulate_study",

@@ -28,8 +28,13 @@ class Anatomy:
     profile: Profile
     tissues: TissueTable
     discs: tuple[DiscRecipe, ...]
-    seed: int
+    body: BodyRecipe
     pose: PoseRecipe
+
+    @property
+    def seed(self) -> int:
+        """What draws bowel, muscle streaks and texture."""
+        return self.body.seed
 
 
 def build_anatomy(body: BodyRecipe, discs: tuple[DiscRecipe, ...], pose: PoseRecipe) -> Anatomy:
@@ -39,19 +44,24 @@ def build_anatomy(body: BodyRecipe, discs: tuple[DiscRecipe, ...], pose: PoseRec
     return Anatomy(
         skeleton=skeleton,
         profile=build_profile(skeleton, body),
-        tissues=tissue_table(every),
+        tissues=tissue_table(every, body),
         discs=every,
-        seed=body.seed,
+        body=body,
         pose=pose,
     )
 
 
 def tissue_samples(anatomy: Anatomy, plane: Plane) -> NDArray[np.uint8]:
     """Return the tissue number at every sample ``(rows, columns)`` of a plane in body coordinates."""
+    return paint_plane(anatomy, plane).labels
+
+
+def paint_plane(anatomy: Anatomy, plane: Plane) -> Canvas:
+    """Return a plane in body coordinates with all tissues and structures painted."""
     canvas = Canvas(plane)
-    paint_surroundings(canvas, anatomy.skeleton, anatomy.profile, np.random.default_rng(anatomy.seed))
+    paint_surroundings(canvas, anatomy.skeleton, anatomy.profile, anatomy.body)
     paint_bones(canvas, anatomy.skeleton)
-    return canvas.labels
+    return canvas
 
 
 def tissue_fractions(

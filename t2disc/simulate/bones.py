@@ -6,8 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from t2disc.simulate.canvas import Canvas, Coordinates, rounded, superellipse
+from t2disc.simulate.findings import BoneRecipe
+from t2disc.simulate.lesions import paint_lesions, paint_spots
 from t2disc.simulate.profile import CANAL_HALF_DEPTH_MM, SPINOUS_REACH_MM
 from t2disc.simulate.skeleton import DiscShape, Skeleton, VertebraShape
+from t2disc.simulate.structures import Structure
 from t2disc.simulate.tissues import Tissue
 
 CORTEX_MM = 0.8
@@ -25,6 +28,10 @@ def paint_bones(canvas: Canvas, skeleton: Skeleton) -> None:
         _paint_body(canvas, vertebra)
     for disc in skeleton.discs:
         _paint_disc(canvas, disc)
+
+
+def _structure(shape: VertebraShape) -> Structure:
+    return Structure.SACRUM if shape.is_sacral else Structure.VERTEBRA
 
 
 def _slope(wedge_deg: float) -> np.float32:
@@ -46,11 +53,12 @@ def _paint_body(canvas: Canvas, shape: VertebraShape) -> None:
     tall = np.abs(w) < np.float32(shape.height_mm / 2) + u * _slope(shape.wedge_deg)
     half = float(above + below) / 2
     canvas.paint(window, tall & (outline < (1 + LIGAMENT_MM / half) ** 3), Tissue.LIGAMENT)
-    canvas.paint(window, tall & (outline < 1), Tissue.CORTEX)
-    canvas.paint(window, tall & (outline < (1 - CORTEX_MM / half) ** 3), Tissue.MARROW)
+    canvas.paint(window, tall & (outline < 1), Tissue.CORTEX, _structure(shape))
+    canvas.paint(window, tall & (outline < (1 - CORTEX_MM / half) ** 3), Tissue.MARROW, _structure(shape))
     vein = (np.abs(w) < 1.3 - np.float32(0.05) * (u + np.float32(half))) & (np.abs(v) < 5) & (u < -0.45 * half)
     if not shape.is_sacral:
-        canvas.paint(window, vein & (outline < 1), Tissue.SLOW_BLOOD)
+        canvas.paint(window, vein & (outline < 1), Tissue.SLOW_BLOOD, Structure.VERTEBRA)
+    paint_spots(canvas, window, (u, v, w), shape)
 
 
 def _paint_disc(canvas: Canvas, shape: DiscShape) -> None:
@@ -63,18 +71,24 @@ def _paint_disc(canvas: Canvas, shape: DiscShape) -> None:
     u, v, w = here
     dome = np.maximum(1 - outline, 0) * np.float32(shape.concavity_mm)
     half = np.float32(shape.height_mm / 2 - shape.concavity_mm) + u * _slope(shape.wedge_deg) + dome
+    if shape.lateral_wedge_deg:
+        half = half + v * _slope(shape.lateral_wedge_deg)
     away = np.abs(w)
     rim = 1 + LIGAMENT_MM / shape.half_depth_mm
-    canvas.paint(window, (away < half + ENDPLATE_MM) & (outline < 1) & (away > half), Tissue.ENDPLATE)
+    endplate_mm = shape.recipe.endplate_mm if shape.recipe else ENDPLATE_MM
+    canvas.paint(window, (away < half + endplate_mm) & (outline < 1) & (away > half), Tissue.ENDPLATE)
     canvas.paint(window, (away < half + 0.5) & (outline < rim**3) & (outline >= 1), Tissue.LIGAMENT)
     inside = (away < half) & (outline < 1)
-    canvas.paint(window, inside, shape.annulus)
+    structure = Structure.SACRUM if shape.is_sacral else Structure.DISC
+    canvas.paint(window, inside, shape.annulus, structure)
     if shape.nucleus != shape.annulus:
         wide = np.abs(v) < np.float32(NP_SIDEWAYS * shape.half_width_mm)
         along = np.clip(front_back / np.float32(NP_FRONT_BACK), -2, 2)
         across = np.minimum(away / np.maximum(half, 0.1), 2)
         lens = superellipse(along * along, (across * across) ** 2)  # a box with rounded corners
-        canvas.paint(window, inside & wide & (lens < 1), shape.nucleus)
+        canvas.paint(window, inside & wide & (lens < 1), shape.nucleus, structure)
+    if shape.recipe:
+        paint_lesions(canvas, window, here, half, outline, shape)
 
 
 def _disc_outline(shape: DiscShape, here: Coordinates) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -97,18 +111,22 @@ def _paint_arch(canvas: Canvas, shape: VertebraShape) -> None:
     half = sum(shape.half_depth_mm) / 2
     back = half + 2 * CANAL_HALF_DEPTH_MM + 2.0  # behind the canal
     reach = SPINOUS_REACH_MM[shape.name[0]]
+    bone = shape.bone or BoneRecipe(vertebra=shape.name)
     window = canvas.window(shape.frame.origin_mm - (back + 8) * shape.frame.axes[0], 46.0)
     if window is None:
         return
     here = canvas.local(shape.frame, window)
     if shape.is_sacral:
-        _paint_block(canvas, window, here, (-back - 2, 0, -2), (4.0, 24.0, shape.height_mm * 0.52), 0.0)
+        size_mm = (4.0, 24.0, shape.height_mm * 0.52)
+        _paint_block(canvas, window, here, (-back - 2, 0, -2), size_mm, 0.0, Structure.SACRUM)
         return
     for side in (-1.0, 1.0):
         _paint_root(canvas, window, here, side, half, shape.height_mm)
         _paint_block(canvas, window, here, (-half - 8, side * 15.5, 5.5), (10.0, 4.5, 7.0), 0.0)
         _paint_block(canvas, window, here, (-back - 1, side * 17.5, 2.0), (5.5, 7.0, 13.0), -0.25)
         _paint_block(canvas, window, here, (-back - 5, side * 18.0, -14.5), (4.5, 6.0, 11.0), -0.25)
+    if not bone.has_arch:
+        return
     _paint_block(canvas, window, here, (-back - 3, 0, -6.0), (3.6, 13.0, 9.0), -0.2)
     _paint_block(canvas, window, here, (-back - reach / 2, 0, -9.0), (reach / 2, 4.2, 9.5), 0.22)
 
@@ -132,6 +150,7 @@ def _paint_block(
     centre_mm: tuple[float, float, float],
     half_size_mm: tuple[float, float, float],
     lean: float,
+    structure: Structure = Structure.VERTEBRA,
 ) -> None:
     """A block of bone with rounded edges: marrow within a cortex; ``lean`` raises its front per mm."""
     u, v, w = (axis - np.float32(middle) for axis, middle in zip(here, centre_mm, strict=True))
@@ -139,5 +158,5 @@ def _paint_block(
     depth, width, height = (np.float32(size) for size in half_size_mm)
     shape = superellipse(u / depth, v / width) + superellipse(w / height, np.zeros_like(w))
     thinnest = float(min(half_size_mm))
-    canvas.paint(window, shape < 1, Tissue.CORTEX)
-    canvas.paint(window, shape < (1 - CORTEX_MM / thinnest) ** 4, Tissue.MARROW)
+    canvas.paint(window, shape < 1, Tissue.CORTEX, structure)
+    canvas.paint(window, shape < (1 - CORTEX_MM / thinnest) ** 4, Tissue.MARROW, structure)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from t2disc.simulate.grid import Plane
 from t2disc.simulate.skeleton import Frame, Vector
+from t2disc.simulate.structures import Structure
 
 Coordinates = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 Mask = NDArray[np.bool_]
@@ -17,13 +18,14 @@ BODY = Frame(origin_mm=np.zeros(3), axes=np.eye(3)[[1, 0, 2]], tilt_deg=0.0)
 
 
 class Canvas:
-    """Tissue numbers ``(rows, columns)`` of one plane, and the coordinates of its samples in any local frame."""
+    """Tissue and structure numbers ``(rows, columns)`` of one plane, and its samples' place in any local frame."""
 
     def __init__(self, plane: Plane) -> None:
         self._plane = plane
         self._column_mm = float(np.linalg.norm(plane.column_step_mm))
         self._row_mm = float(np.linalg.norm(plane.row_step_mm))
         self.labels: NDArray[np.uint8] = np.zeros((plane.rows, plane.columns), np.uint8)
+        self.structures: NDArray[np.uint8] = np.zeros((plane.rows, plane.columns), np.uint8)
 
     @property
     def everywhere(self) -> Window:
@@ -58,9 +60,15 @@ class Canvas:
         )
         return anterior, right, up
 
-    def paint(self, window: Window, mask: Mask, tissue: int) -> None:
-        """Lay a tissue over the samples of a window where the mask is set."""
+    def paint(self, window: Window, mask: Mask, tissue: int, structure: int = Structure.BACKGROUND) -> None:
+        """Lay a tissue of a structure over the samples of a window where the mask is set."""
         np.copyto(self.labels[window], np.uint8(tissue), where=mask)
+        np.copyto(self.structures[window], np.uint8(structure), where=mask)
+
+    def replace(self, window: Window, mask: Mask, old: int, new: int) -> None:
+        """Turn one tissue into another where the mask is set; the structure stays."""
+        labels = self.labels[window]
+        np.copyto(labels, np.uint8(new), where=mask & (labels == old))
 
 
 def _span(centre_mm: float, radius_mm: float, step_mm: float, size: int) -> slice:

@@ -62,7 +62,7 @@ class Plane:
     row_step_mm: Vector
 
 
-def _rotation(about_x: float, about_y: float, about_z: float) -> Vector:
+def rotation(about_x: float, about_y: float, about_z: float) -> Vector:
     """Return the rotation matrix of three angles in degrees, applied about x, then y, then z."""
     out = np.eye(3)
     for axis, degrees in enumerate((about_x, about_y, about_z)):
@@ -101,7 +101,7 @@ def _stack(
 def sagittal_grid(acquisition: AcquisitionRecipe) -> Grid:
     """Return the slightly oblique sagittal stack of the multi-echo series: columns backwards, rows downwards."""
     about_s, about_a = acquisition.oblique_deg
-    turn = _rotation(0.0, about_a, about_s)
+    turn = rotation(0.0, about_a, about_s)
     return _stack(
         turn @ np.array([0.0, -1.0, 0.0]),
         turn @ np.array([0.0, 0.0, -1.0]),
@@ -128,7 +128,7 @@ def sample_planes(grid: Grid, index: int, pose: PoseRecipe, *, in_plane: int, th
 
     The slice profile is a boxcar over the slice thickness, so the gap between slices is seen by none.
     """
-    turn = _rotation(*pose.rotation_deg).T  # scanner to body
+    turn = rotation(*pose.rotation_deg).T  # scanner to body
     normal = grid.slice_step_mm / np.linalg.norm(grid.slice_step_mm) * grid.thickness_mm
     edge = -(in_plane - 1) / (2 * in_plane)
     corner = grid.first_mm + index * grid.slice_step_mm + edge * (grid.column_step_mm + grid.row_step_mm)
@@ -145,4 +145,4 @@ def sample_planes(grid: Grid, index: int, pose: PoseRecipe, *, in_plane: int, th
 
 def to_body_mm(points_mm: Vector, pose: PoseRecipe) -> Vector:
     """Return scanner points ``(..., 3)`` in body coordinates for the pose of a visit."""
-    return np.asarray((points_mm - np.array(pose.shift_mm)) @ _rotation(*pose.rotation_deg))
+    return np.asarray((points_mm - np.array(pose.shift_mm)) @ rotation(*pose.rotation_deg))

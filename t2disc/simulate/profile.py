@@ -33,7 +33,10 @@ class Profile:
     fascia: Curve  # just behind the spinous processes
     skin: Curve  # of the back
     arteries: Curve  # half distance of the vessels' centres: they part at L4
+    canal_right: Curve  # to the right of the midline: 0 in a straight spine
+    front_right: Curve  # the same, of the front of the bodies
     s1_height_mm: float
+    belly_mm: float
 
     def index(self, up: NDArray[np.float32]) -> NDArray[np.intp]:
         """Return where in the tables the given heights ``(...)`` lie."""
@@ -57,6 +60,12 @@ def _behind(shape: VertebraShape, reach_mm: float, up_mm: float = 0.0) -> tuple[
     return float(height), float(anterior)
 
 
+def _aside(shape: VertebraShape, reach_mm: float) -> tuple[float, float]:
+    """Return (height, right) of a point behind a vertebra's middle."""
+    right, _, height = shape.frame.origin_mm - reach_mm * shape.frame.axes[0]
+    return float(height), float(right)
+
+
 def build_profile(skeleton: Skeleton, body: BodyRecipe) -> Profile:
     """Return the curves of one spine in one posture."""
     bodies = skeleton.vertebrae
@@ -74,11 +83,16 @@ def build_profile(skeleton: Skeleton, body: BodyRecipe) -> Profile:
     tables = {
         "canal": canal,
         "canal_cosine": 1 / np.sqrt(1 + np.gradient(canal, _STEP_MM) ** 2),
-        "sac_half_depth": (CANAL_HALF_DEPTH_MM - 1.2) * np.clip((_HEIGHTS_MM - s2 + 4.0) / 42.0, 0.0, 1.0) ** 0.5,
+        "sac_half_depth": (CANAL_HALF_DEPTH_MM - 1.2)
+        * body.sac
+        * np.clip((_HEIGHTS_MM - s2 + 4.0) / 42.0, 0.0, 1.0) ** 0.5,
         "cord_radius": 4.3 * np.clip((_HEIGHTS_MM - l1 + 10.0) / 26.0, 0.0, 1.0) ** 0.6,
         "front": front,
         "fascia": fascia,
         "skin": skin,
         "arteries": np.clip((l4 - _HEIGHTS_MM) * 0.35, 0.0, 30.0),
+        "canal_right": _through([_aside(shape, 24.0 * body.size) for shape in bodies], 5.0),
+        "front_right": _through([_aside(shape, -16.0 * body.size) for shape in bodies], 5.0),
     }
-    return Profile(**{name: np.asarray(table, np.float32) for name, table in tables.items()}, s1_height_mm=s1)
+    curves = {name: np.asarray(table, np.float32) for name, table in tables.items()}
+    return Profile(**curves, s1_height_mm=s1, belly_mm=body.belly_mm)

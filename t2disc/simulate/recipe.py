@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from t2disc.errors import ArgumentInvalid, LabelsLevelUnknown
 from t2disc.model.levels import LEVELS
+from t2disc.simulate.findings import BoneRecipe, ModicRecipe, OrganRecipe, SchmorlRecipe, SurgeryRecipe
 
 LABELLED_LEVELS: tuple[str, ...] = LEVELS[1:]
 """Discs that the label maps carry unless a recipe says otherwise: L1/L2 to L5/S1."""
@@ -23,6 +24,13 @@ class DiscRecipe:
     t2_af_ms: float = 52.0
     height_mm: float = 10.0  # at the centre of the disc
     bulge_mm: float = 0.0  # backwards, beyond the line of the vertebral bodies
+    depth: float = 1.0  # front to back and sideways, relative to the endplates; below 1 when rudimentary
+    endplate_mm: float = 1.2  # bony, with the chemical shift of marrow fat
+    cartilage_mm: float = 0.0  # cartilaginous endplate: dark, yet part of the disc
+    cleft_mm: float = 0.0  # dark band across the middle of the nucleus
+    is_fused: bool = False  # marrow bridges the disc space
+    schmorl: tuple[SchmorlRecipe, ...] = ()
+    modic: tuple[ModicRecipe, ...] = ()
 
     def __post_init__(self) -> None:
         if self.level not in LEVELS:
@@ -32,17 +40,44 @@ class DiscRecipe:
                 f"T2 {self.t2_np_ms} / {self.t2_af_ms} ms, height {self.height_mm} mm, bulge {self.bulge_mm} mm",
                 expected="T2 above 0 ms, height 3-18 mm, bulge 0-8 mm",
             )
+        if not 0 < self.depth <= 1.2 or min(self.endplate_mm, self.cartilage_mm, self.cleft_mm) < 0:
+            raise ArgumentInvalid(
+                f"depth {self.depth}, endplate {self.endplate_mm} mm, cartilage {self.cartilage_mm} mm",
+                expected="depth 0-1.2, no layer below 0 mm",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BodyRecipe:
-    """The person without the discs: size, curvature, fat; ``seed`` draws bowel, muscle streaks and texture."""
+    """The person without the discs: size, curvature, fat; ``seed`` draws bowel, muscle streaks and texture.
+
+    ``n_lumbar`` is 5, or 6 with an extra L6: then the recipe of L5/S1 is that of L6/S1, and L5/L6 takes that of L4/L5.
+    ``tissues`` replaces properties by the tissue's name: T1 and T2 in ms, proton density (water = 1).
+    """
 
     seed: int = 0
     size: float = 1.0  # of the vertebrae, relative to an adult of middle height
     sacral_slope_deg: float = 40.0  # tilt of the S1 endplate
     lordosis: float = 1.0  # relative to 52 degrees from L1 to S1
     fat_mm: float = 20.0  # subcutaneous, over the spinous processes
+    belly_mm: float = 112.0  # front of the belly, before the middle of L3
+    sac: float = 1.0  # width of the dural sac, relative to usual
+    scoliosis_deg: float = 0.0  # Cobb angle of one lateral curve; positive to the left
+    scoliosis_apex: str = "L2"
+    n_thoracic: int = 3  # vertebrae above L1 that are there at all
+    n_lumbar: int = 5
+    s1_disc_mm: float = 0.0  # height of a well-formed S1/S2 disc; 0 for the usual remnant
+    bones: tuple[BoneRecipe, ...] = ()
+    surgery: SurgeryRecipe | None = None
+    organs: tuple[OrganRecipe, ...] = ()  # instead of the bowel that ``seed`` draws
+    tissues: tuple[tuple[str, float, float, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.n_lumbar not in (5, 6) or not 3 <= self.n_thoracic <= 6 or abs(self.scoliosis_deg) > 60:
+            raise ArgumentInvalid(
+                f"{self.n_lumbar} lumbar, {self.n_thoracic} thoracic vertebrae, scoliosis {self.scoliosis_deg} degrees",
+                expected="5 or 6 lumbar, 3 to 6 thoracic, scoliosis within 60 degrees",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from t2disc.simulate.signal import (
     texture_field,
     wrapped_phase,
 )
-from t2disc.simulate.tissues import Tissue, disc_tissues
+from t2disc.simulate.tissues import Tissue, cartilage_tissue, disc_tissues
 
 FULL_SCALE = 4000.0
 """Largest magnitude of a scan, in the scanner's arbitrary units; it fits 12 bits."""
@@ -99,8 +99,10 @@ def _note_truth(
     truth.discs[index], truth.regions[index] = 0, 0
     frames = {shape.level: shape.frame for shape in anatomy.skeleton.discs}
     for number, level in enumerate(LEVELS, start=1):
+        if level not in frames:  # L5/S1 of a spine with a sixth lumbar vertebra
+            continue
         nucleus, annulus = (fractions[:, tissue].reshape(shape) for tissue in disc_tissues(level))
-        inside = nucleus + annulus >= 0.5
+        inside = nucleus + annulus + fractions[:, cartilage_tissue(level)].reshape(shape) >= 0.5
         in_front = (body_mm - frames[level].origin_mm) @ frames[level].axes[0] > 0
         truth.discs[index][inside] = number
         region = np.where(nucleus >= annulus, 1, np.where(in_front, 2, 3))

@@ -8,8 +8,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from t2disc.simulate.findings import BoneRecipe
 from t2disc.simulate.recipe import BodyRecipe, DiscRecipe, PoseRecipe
-from t2disc.simulate.tissues import Tissue, disc_tissues
+from t2disc.simulate.tissues import EXTRA_LEVELS, Tissue, disc_tissues
 
 Vector = NDArray[np.float64]
 
@@ -33,6 +34,7 @@ class VertebraShape:
     half_width_mm: float
     height_mm: float
     wedge_deg: float
+    bone: BoneRecipe | None = None  # what is odd about it
 
     @property
     def is_sacral(self) -> bool:
@@ -54,6 +56,13 @@ class DiscShape:
     bulge_mm: float
     nucleus: int
     annulus: int
+    recipe: DiscRecipe | None = None  # of a disc that has one: layers, findings
+    lateral_wedge_deg: float = 0.0  # higher on the right
+
+    @property
+    def is_sacral(self) -> bool:
+        """Whether the disc lies within the sacrum."""
+        return self.level.startswith("S")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,6 +80,9 @@ class Skeleton:
 # height, wedge (front higher), half depth above and below, half width: mm and degrees, adult of middle height
 # Source: Zhou et al., Eur Spine J 2000 (lumbar bodies by CT); sacrum to the eye after sagittal MR.
 _BODIES: dict[str, tuple[float, float, float, float, float]] = {
+    "T7": (19.5, -4.0, 12.8, 13.2, 14.5),
+    "T8": (20.3, -4.0, 13.2, 13.6, 15.0),
+    "T9": (21.0, -4.0, 13.6, 14.0, 16.0),
     "T10": (22.0, -4.0, 14.0, 14.2, 17.0),
     "T11": (23.5, -4.0, 14.4, 14.8, 19.0),
     "T12": (25.0, -4.0, 15.0, 15.5, 20.5),
@@ -79,6 +91,7 @@ _BODIES: dict[str, tuple[float, float, float, float, float]] = {
     "L3": (27.5, 1.0, 16.9, 17.2, 23.5),
     "L4": (27.5, 3.0, 17.2, 17.4, 24.5),
     "L5": (27.0, 8.0, 17.4, 17.0, 26.0),
+    "L6": (26.5, 9.0, 17.2, 16.8, 27.0),
     "S1": (30.0, 4.0, 16.8, 11.5, 40.0),
     "S2": (25.0, -12.0, 11.2, 8.5, 36.0),
     "S3": (21.0, -14.0, 8.3, 7.0, 30.0),
@@ -86,6 +99,9 @@ _BODIES: dict[str, tuple[float, float, float, float, float]] = {
     "S5": (15.0, -10.0, 5.8, 4.5, 18.0),
 }
 _WEDGE_DEG = {
+    "T7/T8": 1.0,
+    "T8/T9": 1.0,
+    "T9/T10": 1.0,
     "T10/T11": 1.0,
     "T11/T12": 1.0,
     "T12/L1": 2.0,
@@ -94,8 +110,11 @@ _WEDGE_DEG = {
     "L3/L4": 8.0,
     "L4/L5": 11.0,
     "L5/S1": 15.0,
+    "L5/L6": 11.0,
+    "L6/S1": 14.0,
 }
-_ABOVE_SACRUM = ("L5", "L4", "L3", "L2", "L1", "T12", "T11", "T10")
+_LUMBAR = ("L5", "L4", "L3", "L2", "L1")
+_THORACIC = ("T12", "T11", "T10", "T9", "T8", "T7")
 _SACRUM = ("S1", "S2", "S3", "S4", "S5")
 _SACRAL_DISC_MM = 2.6
 
@@ -126,8 +145,11 @@ class _Walk:
         return frame
 
 
-def _vertebra(name: str, walk: _Walk, size: float) -> VertebraShape:
+def _vertebra(name: str, walk: _Walk, body: BodyRecipe) -> VertebraShape:
     height, wedge, above, below, width = _BODIES[name]
+    size, bone = body.size, next((bone for bone in body.bones if bone.vertebra == name), None)
+    if bone:
+        height, wedge = height * bone.height, wedge + bone.wedge_deg
     frame = walk.step(height * size, wedge)
     return VertebraShape(
         name=name,
@@ -136,6 +158,7 @@ def _vertebra(name: str, walk: _Walk, size: float) -> VertebraShape:
         half_width_mm=width * size,
         height_mm=height * size,
         wedge_deg=wedge,
+        bone=bone,
     )
 
 
@@ -144,8 +167,11 @@ def _disc(
 ) -> DiscShape:
     """Walk through one disc; one without a recipe is a spare (above T12 or within the sacrum)."""
     level = f"{above}/{below}"
-    height = recipe.height_mm if recipe else (6.5 if above.startswith("T") else _SACRAL_DISC_MM)
-    half_depth = (_BODIES[above][3] + _BODIES[below][2]) / 2 * body.size + (0.6 if recipe else -0.5)
+    is_well_formed_s1 = above == "S1" and body.s1_disc_mm > 0
+    remnant = body.s1_disc_mm if is_well_formed_s1 else _SACRAL_DISC_MM
+    height = recipe.height_mm if recipe else (6.5 if above.startswith("T") else remnant)
+    scale = recipe.depth if recipe else 1.0
+    half_depth = ((_BODIES[above][3] + _BODIES[below][2]) / 2 * body.size + (0.6 if recipe else -0.5)) * scale
     concavity = min(1.6, 0.14 * height)
     rim = height - 2 * concavity
     widest = np.rad2deg(np.arctan(0.6 * rim / half_depth))  # so that the back of the disc stays open
@@ -156,14 +182,20 @@ def _disc(
         level=level,
         frame=frame,
         half_depth_mm=half_depth,
-        half_width_mm=(_BODIES[above][4] + _BODIES[below][4]) / 2 * body.size + (0.6 if recipe else -12.0),
+        half_width_mm=((_BODIES[above][4] + _BODIES[below][4]) / 2 * body.size + _rim(above, recipe)) * scale,
         height_mm=height,
         concavity_mm=concavity,
         wedge_deg=wedge,
         bulge_mm=recipe.bulge_mm if recipe else 0.0,
         nucleus=nucleus,
         annulus=annulus if not (above.startswith("S") or below == "S2") else Tissue.SPARE_AF,
+        recipe=recipe,
     )
+
+
+def _rim(above: str, recipe: DiscRecipe | None) -> float:
+    """Return how far a disc reaches beyond the bodies sideways, in mm: sacral remnants stay within."""
+    return 0.6 if recipe else -12.0
 
 
 def _chain(body: BodyRecipe, discs: dict[str, DiscRecipe], flexion: dict[str, float]) -> Skeleton:
@@ -171,17 +203,19 @@ def _chain(body: BodyRecipe, discs: dict[str, DiscRecipe], flexion: dict[str, fl
     shapes: list[VertebraShape] = []
     gaps: list[DiscShape] = []
     walk = _Walk(np.zeros(3), body.sacral_slope_deg, upward=True)
-    for below, above in zip(("S1", *_ABOVE_SACRUM), _ABOVE_SACRUM, strict=False):
+    names = ("S1", *(("L6",) if body.n_lumbar == 6 else ()), *_LUMBAR, *_THORACIC[: body.n_thoracic])
+    for below, above in pairwise(names):
         level = f"{above}/{below}"
-        gaps.append(_disc(discs.get(level), below, above, walk, body, flexion.get(level, 0.0)))
-        shapes.append(_vertebra(above, walk, body.size))
+        like = EXTRA_LEVELS.get(level, level)
+        gaps.append(_disc(discs.get(like), below, above, walk, body, flexion.get(like, 0.0)))
+        shapes.append(_vertebra(above, walk, body))
     shapes.reverse()
     gaps.reverse()
     walk = _Walk(np.zeros(3), body.sacral_slope_deg, upward=False)
-    shapes.append(_vertebra(_SACRUM[0], walk, body.size))
+    shapes.append(_vertebra(_SACRUM[0], walk, body))
     for above, below in pairwise(_SACRUM):
         gaps.append(_disc(None, below, above, walk, body, 0.0))
-        shapes.append(_vertebra(below, walk, body.size))
+        shapes.append(_vertebra(below, walk, body))
     return Skeleton(vertebrae=tuple(shapes), discs=tuple(gaps))
 
 
@@ -214,4 +248,48 @@ def build_skeleton(body: BodyRecipe, discs: tuple[DiscRecipe, ...], pose: PoseRe
     known = {disc.level: disc for disc in discs}
     straight = _chain(body, known, {})
     bent = _chain(body, known, dict(pose.flexion_deg))
-    return _anchored(bent, straight.vertebra("L3").frame.tilt_deg)
+    upright = _anchored(bent, straight.vertebra("L3").frame.tilt_deg)
+    return bend_sideways(upright, body) if body.scoliosis_deg else upright
+
+
+_CURVE_MM = 150.0  # from end to end of a scoliotic curve, of an adult of middle height
+
+
+def bend_sideways(skeleton: Skeleton, body: BodyRecipe) -> Skeleton:
+    """Return the spine with one lateral curve, its vertebrae turned about their own axes as in a true scoliosis.
+
+    The coronal tilt at height z is half the Cobb angle times sin(pi d / L), d = z - z(apex), held at 0 from d = L on;
+    the ends of the curve at d = L/2 differ by the Cobb angle. Rotation at the apex is 0.3 of the angle. The mean place
+    of the discs sideways stays 0. Source: Cobb, Instr Course Lect 1948.
+    """
+    apex_mm = skeleton.vertebra(body.scoliosis_apex).frame.origin_mm[2]
+    length_mm, cobb = _CURVE_MM * body.size, np.deg2rad(body.scoliosis_deg)
+
+    def phase(frame: Frame) -> float:
+        return float(np.clip((frame.origin_mm[2] - apex_mm) / length_mm, -1, 1) * np.pi)
+
+    def right_mm(frame: Frame) -> float:
+        return float(cobb / 2 * length_mm / np.pi * (1 - np.cos(phase(frame))))
+
+    middle_mm = np.mean([right_mm(disc.frame) for disc in skeleton.discs if disc.recipe])
+
+    def bent(frame: Frame) -> Frame:
+        tilt, turn = cobb / 2 * np.sin(phase(frame)), 0.3 * cobb * max(np.cos(phase(frame)), 0)
+        c, s = np.cos(tilt), np.sin(tilt)
+        coronal = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+        c, s = np.cos(turn), np.sin(turn)
+        axial = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+        aside = np.array([right_mm(frame) - middle_mm, 0, 0])
+        return replace(frame, origin_mm=frame.origin_mm + aside, axes=frame.axes @ (coronal @ axial).T)
+
+    def wedge_deg(frame: Frame, height_mm: float) -> float:
+        change = np.cos(phase(frame)) if abs(phase(frame)) < np.pi else 0.0
+        return float(np.rad2deg(-cobb / 2 * change * np.pi / length_mm * height_mm))
+
+    return Skeleton(
+        vertebrae=tuple(replace(shape, frame=bent(shape.frame)) for shape in skeleton.vertebrae),
+        discs=tuple(
+            replace(shape, frame=bent(shape.frame), lateral_wedge_deg=wedge_deg(shape.frame, 34 * body.size))
+            for shape in skeleton.discs
+        ),
+    )

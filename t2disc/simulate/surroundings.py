@@ -6,25 +6,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from t2disc.simulate.canvas import BODY, Canvas, Coordinates
+from t2disc.simulate.organs import paint_organs, paint_surgery
 from t2disc.simulate.profile import CANAL_HALF_DEPTH_MM, Profile
+from t2disc.simulate.recipe import BodyRecipe
 from t2disc.simulate.skeleton import Frame, Skeleton
+from t2disc.simulate.structures import Structure
 from t2disc.simulate.tissues import Tissue
 
 _SKIN_MM = 1.8
-_BELLY_MM = 112.0
 
 
-def paint_surroundings(canvas: Canvas, skeleton: Skeleton, profile: Profile, rng: np.random.Generator) -> None:
-    """Paint everything but bones and discs; ``rng`` must stand at the same place for every plane of a person."""
+def paint_surroundings(canvas: Canvas, skeleton: Skeleton, profile: Profile, body: BodyRecipe) -> None:
+    """Paint everything but bones and discs."""
+    rng = np.random.default_rng(body.seed)  # at the same place for every plane of a person
     window = canvas.everywhere
     here = canvas.local(BODY, window)
     index = profile.index(here[2])
     _paint_wall(canvas, here, index, profile)
-    _paint_bowel(canvas, rng)
+    if body.organs:
+        paint_organs(canvas, body.organs)
+    else:
+        _paint_bowel(canvas, rng)
     _paint_vessels(canvas, here, index, profile)
     _paint_psoas(canvas, skeleton)
     _paint_back(canvas, here, index, profile, rng)
     _paint_canal(canvas, here, index, profile)
+    paint_surgery(canvas, skeleton, body)
 
 
 def _paint_wall(canvas: Canvas, here: Coordinates, index: NDArray[np.intp], profile: Profile) -> None:
@@ -33,7 +40,7 @@ def _paint_wall(canvas: Canvas, here: Coordinates, index: NDArray[np.intp], prof
     window = canvas.everywhere
     side = right * right
     back = profile.skin[index] + side * np.float32(1 / 420)
-    front = np.float32(_BELLY_MM) - side * np.float32(1 / 300) - np.abs(up) * np.float32(0.06)
+    front = np.float32(profile.belly_mm) - side * np.float32(1 / 300) - np.abs(up) * np.float32(0.06)
     canvas.paint(window, (anterior > back) & (anterior < front), Tissue.SKIN)
     canvas.paint(window, (anterior > back + _SKIN_MM) & (anterior < front - _SKIN_MM), Tissue.FAT)
     canvas.paint(window, (anterior > front - 32) & (anterior < front - 21), Tissue.MUSCLE)
@@ -61,7 +68,7 @@ def _paint_vessels(canvas: Canvas, here: Coordinates, index: NDArray[np.intp], p
     apart = profile.arteries[index]
     depth = (anterior - profile.front[index]) * profile.canal_cosine[index]
     for side, distance_mm, radius_mm in ((-1.0, 7.0, 8.5), (1.0, 15.0, 9.5)):
-        across = right - np.float32(side) * (np.float32(distance_mm) + apart)
+        across = right - profile.front_right[index] - np.float32(side) * (np.float32(distance_mm) + apart)
         away = across * across + (depth - np.float32(radius_mm + 2.5)) ** 2
         canvas.paint(canvas.everywhere, away < (radius_mm + 1.2) ** 2, Tissue.MUSCLE)
         canvas.paint(canvas.everywhere, away < radius_mm**2, Tissue.FLOWING_BLOOD)
@@ -88,6 +95,7 @@ def _paint_back(
     """Muscles of the back with streaks of fat, and ligaments between the spinous processes in the midline."""
     anterior, right, up = here
     window = canvas.everywhere
+    right = right - profile.canal_right[index]
     fascia = profile.fascia[index] + right * right * np.float32(1 / 420)
     above_sacrum = np.clip((up - np.float32(profile.s1_height_mm - 25)) / np.float32(65), 0, 1)
     behind = (anterior < profile.canal[index]) & (anterior > fascia) & (np.abs(right) < 72)
@@ -116,7 +124,7 @@ def _streaks(
 
 def _paint_canal(canvas: Canvas, here: Coordinates, index: NDArray[np.intp], profile: Profile) -> None:
     """Epidural fat, dura, cerebrospinal fluid, cord with conus, and the roots of the cauda equina."""
-    _, right, up = here
+    right, up = here[1] - profile.canal_right[index], here[2]
     window = canvas.everywhere
     depth = (here[0] - profile.canal[index]) * profile.canal_cosine[index]  # positive in front
     within = np.float32(CANAL_HALF_DEPTH_MM)
@@ -125,12 +133,12 @@ def _paint_canal(canvas: Canvas, here: Coordinates, index: NDArray[np.intp], pro
     sac = (depth / half) ** 2 + (right / (half * np.float32(1.35))) ** 2
     present = half > 0.4
     canvas.paint(window, present & (sac < 1.0), Tissue.LIGAMENT)
-    canvas.paint(window, present & (sac < 0.82), Tissue.CSF)
+    canvas.paint(window, present & (sac < 0.82), Tissue.CSF, Structure.CANAL)
     roots = _roots(np.asarray(depth / half), np.asarray(right / half), up)
-    canvas.paint(window, present & (sac < 0.72) & roots, Tissue.NERVE)
+    canvas.paint(window, present & (sac < 0.72) & roots, Tissue.NERVE, Structure.CANAL)
     radius = np.maximum(profile.cord_radius[index], np.float32(1e-3))
     cord = ((depth + np.float32(0.8)) / radius) ** 2 + (right / (radius * np.float32(1.15))) ** 2
-    canvas.paint(window, (radius > 0.5) & (cord < 1), Tissue.CORD)
+    canvas.paint(window, (radius > 0.5) & (cord < 1), Tissue.CORD, Structure.CANAL)
 
 
 def _roots(depth: NDArray[np.float32], right: NDArray[np.float32], up: NDArray[np.float32]) -> NDArray[np.bool_]:
