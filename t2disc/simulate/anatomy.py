@@ -60,7 +60,7 @@ def paint_plane(anatomy: Anatomy, plane: Plane) -> Canvas:
     """Return a plane in body coordinates with all tissues and structures painted."""
     canvas = Canvas(plane)
     paint_surroundings(canvas, anatomy.skeleton, anatomy.profile, anatomy.body)
-    paint_bones(canvas, anatomy.skeleton)
+    paint_bones(canvas, anatomy.skeleton, is_detailed=anatomy.body.is_detailed)
     return canvas
 
 

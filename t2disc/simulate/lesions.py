@@ -1,4 +1,4 @@
-"""What ails discs and bodies: dark layers, clefts, fusion, Schmorl nodes, changed marrow; painted over the healthy ones."""
+"""What ails discs and bodies: dark layers, clefts, fusion, Schmorl nodes, changed marrow; painted over the healthy."""
 
 from __future__ import annotations
 

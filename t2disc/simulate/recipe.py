@@ -64,6 +64,7 @@ class BodyRecipe:
     sac: float = 1.0  # width of the dural sac, relative to usual
     scoliosis_deg: float = 0.0  # Cobb angle of one lateral curve; positive to the left
     scoliosis_apex: str = "L2"
+    is_detailed: bool = False  # thoracic discs of full width, bone beside the sacral discs
     n_thoracic: int = 3  # vertebrae above L1 that are there at all
     n_lumbar: int = 5
     s1_disc_mm: float = 0.0  # height of a well-formed S1/S2 disc; 0 for the usual remnant

@@ -20,7 +20,7 @@ _SEED = 0x5CE
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scene:
-    """A stack of slices in image order ``(Z, rows, columns)``, sampled ``samples`` times finer than the pixels each way.
+    """A stack of slices in image order ``(Z, rows, columns)``, each pixel sampled ``samples`` times each way.
 
     Rows run from superior to inferior, columns from anterior to posterior.
     """
@@ -66,9 +66,8 @@ def draw_scene(
     body, discs = draw_body(rng), draw_discs(rng)
     anatomy = build_anatomy(body, discs, PoseRecipe())
     step_mm = uniform(rng, 3.0, 5.5)
-    planes = _draw_planes(
-        rng, anatomy, spacing_mm, shape, [step_mm * (k - (n_slices - 1) / 2) for k in range(n_slices)]
-    )
+    offsets_mm = [step_mm * (k - (n_slices - 1) / 2) for k in range(n_slices)]
+    planes = _draw_planes(rng, anatomy, spacing_mm, shape, offsets_mm)
     canvases = [paint_plane(anatomy, plane) for plane in planes]
     tissues = np.stack([canvas.labels for canvas in canvases])
     structures = np.stack([canvas.structures for canvas in canvases])

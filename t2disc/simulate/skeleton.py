@@ -171,18 +171,20 @@ def _disc(
     remnant = body.s1_disc_mm if is_well_formed_s1 else _SACRAL_DISC_MM
     height = recipe.height_mm if recipe else (6.5 if above.startswith("T") else remnant)
     scale = recipe.depth if recipe else 1.0
-    half_depth = ((_BODIES[above][3] + _BODIES[below][2]) / 2 * body.size + (0.6 if recipe else -0.5)) * scale
+    is_full = recipe is not None or (body.is_detailed and (above.startswith("T") or is_well_formed_s1))
+    half_depth = ((_BODIES[above][3] + _BODIES[below][2]) / 2 * body.size + (0.6 if is_full else -0.5)) * scale
+    rim = 0.6 if is_full else -12.0  # sideways; sacral remnants stay within the bodies
     concavity = min(1.6, 0.14 * height)
-    rim = height - 2 * concavity
-    widest = np.rad2deg(np.arctan(0.6 * rim / half_depth))  # so that the back of the disc stays open
+    thinnest = height - 2 * concavity
+    widest = np.rad2deg(np.arctan(0.6 * thinnest / half_depth))  # so that the back of the disc stays open
     wedge = float(np.clip(_WEDGE_DEG.get(level, 0.0) * body.lordosis - bend_deg, -widest, widest))
-    frame = walk.step(rim, wedge)
+    frame = walk.step(thinnest, wedge)
     nucleus, annulus = disc_tissues(level) if recipe else (Tissue.SPARE_NP, Tissue.SPARE_AF)
     return DiscShape(
         level=level,
         frame=frame,
         half_depth_mm=half_depth,
-        half_width_mm=((_BODIES[above][4] + _BODIES[below][4]) / 2 * body.size + _rim(above, recipe)) * scale,
+        half_width_mm=((_BODIES[above][4] + _BODIES[below][4]) / 2 * body.size + rim) * scale,
         height_mm=height,
         concavity_mm=concavity,
         wedge_deg=wedge,
@@ -191,11 +193,6 @@ def _disc(
         annulus=annulus if not (above.startswith("S") or below == "S2") else Tissue.SPARE_AF,
         recipe=recipe,
     )
-
-
-def _rim(above: str, recipe: DiscRecipe | None) -> float:
-    """Return how far a disc reaches beyond the bodies sideways, in mm: sacral remnants stay within."""
-    return 0.6 if recipe else -12.0
 
 
 def _chain(body: BodyRecipe, discs: dict[str, DiscRecipe], flexion: dict[str, float]) -> Skeleton:
