@@ -12,7 +12,8 @@ from t2disc.simulate.canvas import Canvas
 from t2disc.simulate.grid import Grid, Plane, sample_planes
 from t2disc.simulate.profile import Profile, build_profile
 from t2disc.simulate.recipe import BodyRecipe, DiscRecipe, PoseRecipe, all_discs
-from t2disc.simulate.skeleton import Skeleton, build_skeleton
+from t2disc.simulate.shapes import Skeleton
+from t2disc.simulate.skeleton import build_skeleton
 from t2disc.simulate.surroundings import paint_surroundings
 from t2disc.simulate.tissues import N_TISSUES, TissueTable, tissue_table
 

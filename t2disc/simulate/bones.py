@@ -9,7 +9,7 @@ from t2disc.simulate.canvas import Canvas, Coordinates, rounded, superellipse
 from t2disc.simulate.findings import BoneRecipe
 from t2disc.simulate.lesions import paint_lesions, paint_spots
 from t2disc.simulate.profile import CANAL_HALF_DEPTH_MM, SPINOUS_REACH_MM
-from t2disc.simulate.skeleton import DiscShape, Skeleton, VertebraShape
+from t2disc.simulate.shapes import DiscShape, Skeleton, VertebraShape
 from t2disc.simulate.structures import Structure
 from t2disc.simulate.tissues import Tissue
 
@@ -52,7 +52,7 @@ def _paint_body(canvas: Canvas, shape: VertebraShape) -> None:
     waist = np.float32(0.9) + np.float32(0.1) * level * level
     if shape.bone and shape.bone.spur:
         ends = np.minimum(level * level, np.float32(1)) ** 4
-        waist = waist + np.float32(shape.bone.spur) * ends
+        waist = np.asarray(waist + np.float32(shape.bone.spur) * ends, np.float32)
     u_n, v_n = np.abs(u) / (depth * waist), np.abs(v) / (np.float32(shape.half_width_mm) * waist)
     outline = np.where(u > 0, rounded(u_n) + rounded(v_n), superellipse(u_n, v_n))
     tall = np.abs(w) < np.float32(shape.height_mm / 2) + u * _slope(shape.wedge_deg)

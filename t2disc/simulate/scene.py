@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from t2disc.simulate.anatomy import Anatomy, build_anatomy, paint_plane
+from t2disc.simulate.draws import chance, uniform
 from t2disc.simulate.grid import Plane, rotation
 from t2disc.simulate.recipe import PoseRecipe
 from t2disc.simulate.tissues import TissueTable, level_numbers
-from t2disc.simulate.variation import chance, draw_body, draw_discs, uniform
+from t2disc.simulate.variation import draw_body, draw_discs
 
 _SAMPLES = 2  # per pixel, in plane, each way
 _FAR_MM = (42.0, 75.0)  # slices so far from the midline show no spine, or its rim

@@ -6,76 +6,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
-from t2disc.simulate.findings import BoneRecipe
 from t2disc.simulate.recipe import BodyRecipe, DiscRecipe, PoseRecipe
+from t2disc.simulate.scoliosis import bend_sideways
+from t2disc.simulate.shapes import DiscShape, Frame, Skeleton, Vector, VertebraShape
 from t2disc.simulate.tissues import EXTRA_LEVELS, Tissue, disc_tissues
-
-Vector = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Frame:
-    """Local axes: ``axes`` rows are anterior, right and up as unit vectors in body RAS."""
-
-    origin_mm: Vector
-    axes: Vector
-    tilt_deg: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class VertebraShape:
-    """A vertebral body: half depth at its upper and lower end, half width, height at its centre, wedge angle."""
-
-    name: str
-    frame: Frame
-    half_depth_mm: tuple[float, float]
-    half_width_mm: float
-    height_mm: float
-    wedge_deg: float
-    bone: BoneRecipe | None = None  # what is odd about it
-
-    @property
-    def is_sacral(self) -> bool:
-        """Whether the body is part of the sacrum."""
-        return self.name.startswith("S")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class DiscShape:
-    """A disc between two bodies; concave endplates make it higher at the centre than at the rim."""
-
-    level: str
-    frame: Frame
-    half_depth_mm: float
-    half_width_mm: float
-    height_mm: float
-    concavity_mm: float
-    wedge_deg: float
-    bulge_mm: float
-    nucleus: int
-    annulus: int
-    recipe: DiscRecipe | None = None  # of a disc that has one: layers, findings
-    lateral_wedge_deg: float = 0.0  # higher on the right
-
-    @property
-    def is_sacral(self) -> bool:
-        """Whether the disc lies within the sacrum."""
-        return self.level.startswith("S")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Skeleton:
-    """All bodies and discs from superior to inferior, in body coordinates with the middle of L3 at the origin."""
-
-    vertebrae: tuple[VertebraShape, ...]
-    discs: tuple[DiscShape, ...]
-
-    def vertebra(self, name: str) -> VertebraShape:
-        """Return one vertebral body by its name."""
-        return next(shape for shape in self.vertebrae if shape.name == name)
-
 
 # height, wedge (front higher), half depth above and below, half width: mm and degrees, adult of middle height
 # Source: Zhou et al., Eur Spine J 2000 (lumbar bodies by CT); sacrum to the eye after sagittal MR.
@@ -247,46 +182,3 @@ def build_skeleton(body: BodyRecipe, discs: tuple[DiscRecipe, ...], pose: PoseRe
     bent = _chain(body, known, dict(pose.flexion_deg))
     upright = _anchored(bent, straight.vertebra("L3").frame.tilt_deg)
     return bend_sideways(upright, body) if body.scoliosis_deg else upright
-
-
-_CURVE_MM = 150.0  # from end to end of a scoliotic curve, of an adult of middle height
-
-
-def bend_sideways(skeleton: Skeleton, body: BodyRecipe) -> Skeleton:
-    """Return the spine with one lateral curve, its vertebrae turned about their own axes as in a true scoliosis.
-
-    The coronal tilt at height z is half the Cobb angle times sin(pi d / L), d = z - z(apex), held at 0 from d = L on;
-    the ends of the curve at d = L/2 differ by the Cobb angle. Rotation at the apex is 0.3 of the angle. The mean place
-    of the discs sideways stays 0. Source: Cobb, Instr Course Lect 1948.
-    """
-    apex_mm = skeleton.vertebra(body.scoliosis_apex).frame.origin_mm[2]
-    length_mm, cobb = _CURVE_MM * body.size, np.deg2rad(body.scoliosis_deg)
-
-    def phase(frame: Frame) -> float:
-        return float(np.clip((frame.origin_mm[2] - apex_mm) / length_mm, -1, 1) * np.pi)
-
-    def right_mm(frame: Frame) -> float:
-        return float(cobb / 2 * length_mm / np.pi * (1 - np.cos(phase(frame))))
-
-    middle_mm = np.mean([right_mm(disc.frame) for disc in skeleton.discs if disc.recipe])
-
-    def bent(frame: Frame) -> Frame:
-        tilt, turn = cobb / 2 * np.sin(phase(frame)), 0.3 * cobb * max(np.cos(phase(frame)), 0)
-        c, s = np.cos(tilt), np.sin(tilt)
-        coronal = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
-        c, s = np.cos(turn), np.sin(turn)
-        axial = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
-        aside = np.array([right_mm(frame) - middle_mm, 0, 0])
-        return replace(frame, origin_mm=frame.origin_mm + aside, axes=frame.axes @ (coronal @ axial).T)
-
-    def wedge_deg(frame: Frame, height_mm: float) -> float:
-        change = np.cos(phase(frame)) if abs(phase(frame)) < np.pi else 0.0
-        return float(np.rad2deg(-cobb / 2 * change * np.pi / length_mm * height_mm))
-
-    return Skeleton(
-        vertebrae=tuple(replace(shape, frame=bent(shape.frame)) for shape in skeleton.vertebrae),
-        discs=tuple(
-            replace(shape, frame=bent(shape.frame), lateral_wedge_deg=wedge_deg(shape.frame, 34 * body.size))
-            for shape in skeleton.discs
-        ),
-    )

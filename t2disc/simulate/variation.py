@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from t2disc.model.levels import LEVELS
+from t2disc.simulate.draws import chance, log_uniform, uniform
 from t2disc.simulate.findings import BoneRecipe, ModicRecipe, SchmorlRecipe, SpotRecipe, SurgeryRecipe
 from t2disc.simulate.recipe import BodyRecipe, DiscRecipe, graded_disc
 from t2disc.simulate.viscera import draw_organs
@@ -42,16 +43,6 @@ _SPREAD: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[float, 
 }
 
 
-def chance(rng: np.random.Generator, share: float) -> bool:
-    """Return True in that share of the draws."""
-    return bool(rng.random() < share)
-
-
-def uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    """Return a number between two limits."""
-    return float(rng.uniform(low, high))
-
-
 def draw_body(rng: np.random.Generator, *, is_plain: bool = False, scoliosis_deg: float = 35.0) -> BodyRecipe:
     """Draw a person; a plain one has five lumbar vertebrae, none of them broken or operated on."""
     surgery, cut = (None, ()) if is_plain else _draw_surgery(rng)
@@ -66,6 +57,9 @@ def draw_body(rng: np.random.Generator, *, is_plain: bool = False, scoliosis_deg
         fat_mm=uniform(rng, 5, 50),
         belly_mm=belly_mm,
         sac=uniform(rng, 0.7, 1.12),
+        sac_end_mm=uniform(rng, -25, 25),
+        conus_mm=uniform(rng, -25, 25),
+        muscle_fat=float(rng.beta(1.2, 3.0)),
         scoliosis_deg=_draw_curve(rng, scoliosis_deg),
         scoliosis_apex=str(rng.choice(["T12", "L1", "L2", "L3"])),
         is_detailed=True,
@@ -96,7 +90,7 @@ def _draw_curve(rng: np.random.Generator, most_deg: float) -> float:
 def _draw_tissues(rng: np.random.Generator) -> tuple[tuple[str, float, float, float], ...]:
     drawn = []
     for name, spread in _SPREAD.items():
-        t1_ms, t2_ms, density = (float(np.exp(rng.uniform(np.log(low), np.log(high)))) for low, high in spread)
+        t1_ms, t2_ms, density = (log_uniform(rng, low, high) for low, high in spread)
         drawn.append((name, t1_ms, t2_ms, density))
     return tuple(drawn)
 
