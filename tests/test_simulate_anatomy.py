@@ -25,7 +25,8 @@ from t2disc.simulate import (
 )
 from t2disc.simulate.anatomy import build_anatomy, tissue_fractions, tissue_samples
 from t2disc.simulate.grid import Plane, sagittal_grid
-from t2disc.simulate.skeleton import Skeleton, build_skeleton
+from t2disc.simulate.shapes import Skeleton
+from t2disc.simulate.skeleton import build_skeleton
 from t2disc.simulate.tissues import Tissue, disc_tissues
 
 FINE = AcquisitionRecipe(rows=160, columns=96, voxel_mm=1.4, n_slices=3, echo_times_ms=(10.0, 40.0, 80.0), snr=np.inf)

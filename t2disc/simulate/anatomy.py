@@ -12,7 +12,8 @@ from t2disc.simulate.canvas import Canvas
 from t2disc.simulate.grid import Grid, Plane, sample_planes
 from t2disc.simulate.profile import Profile, build_profile
 from t2disc.simulate.recipe import BodyRecipe, DiscRecipe, PoseRecipe, all_discs
-from t2disc.simulate.skeleton import Skeleton, build_skeleton
+from t2disc.simulate.shapes import Skeleton
+from t2disc.simulate.skeleton import build_skeleton
 from t2disc.simulate.surroundings import paint_surroundings
 from t2disc.simulate.tissues import N_TISSUES, TissueTable, tissue_table
 
@@ -60,7 +61,7 @@ def paint_plane(anatomy: Anatomy, plane: Plane) -> Canvas:
     """Return a plane in body coordinates with all tissues and structures painted."""
     canvas = Canvas(plane)
     paint_surroundings(canvas, anatomy.skeleton, anatomy.profile, anatomy.body)
-    paint_bones(canvas, anatomy.skeleton)
+    paint_bones(canvas, anatomy.skeleton, is_detailed=anatomy.body.is_detailed)
     return canvas
 
 

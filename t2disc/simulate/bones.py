@@ -9,7 +9,7 @@ from t2disc.simulate.canvas import Canvas, Coordinates, rounded, superellipse
 from t2disc.simulate.findings import BoneRecipe
 from t2disc.simulate.lesions import paint_lesions, paint_spots
 from t2disc.simulate.profile import CANAL_HALF_DEPTH_MM, SPINOUS_REACH_MM
-from t2disc.simulate.skeleton import DiscShape, Skeleton, VertebraShape
+from t2disc.simulate.shapes import DiscShape, Skeleton, VertebraShape
 from t2disc.simulate.structures import Structure
 from t2disc.simulate.tissues import Tissue
 
@@ -20,13 +20,15 @@ NP_FRONT_BACK = 0.72  # of the disc's half depth; the analysis calls the middle 
 NP_SIDEWAYS = 0.86  # of the disc's half width
 
 
-def paint_bones(canvas: Canvas, skeleton: Skeleton) -> None:
+def paint_bones(canvas: Canvas, skeleton: Skeleton, *, is_detailed: bool = False) -> None:
     """Paint bodies, posterior elements and discs; discs come last, so that nothing covers them."""
     for vertebra in skeleton.vertebrae:
         _paint_arch(canvas, vertebra)
     for vertebra in skeleton.vertebrae:
         _paint_body(canvas, vertebra)
     for disc in skeleton.discs:
+        if is_detailed and disc.is_sacral:
+            _paint_ala(canvas, disc)
         _paint_disc(canvas, disc)
 
 
@@ -48,6 +50,9 @@ def _paint_body(canvas: Canvas, shape: VertebraShape) -> None:
     level = w / np.float32(shape.height_mm / 2)
     depth = np.float32((above + below) / 2) + np.clip(level, -1.5, 1.5) * np.float32((above - below) / 2)
     waist = np.float32(0.9) + np.float32(0.1) * level * level
+    if shape.bone and shape.bone.spur:
+        ends = np.minimum(level * level, np.float32(1)) ** 4
+        waist = np.asarray(waist + np.float32(shape.bone.spur) * ends, np.float32)
     u_n, v_n = np.abs(u) / (depth * waist), np.abs(v) / (np.float32(shape.half_width_mm) * waist)
     outline = np.where(u > 0, rounded(u_n) + rounded(v_n), superellipse(u_n, v_n))
     tall = np.abs(w) < np.float32(shape.height_mm / 2) + u * _slope(shape.wedge_deg)
@@ -59,6 +64,19 @@ def _paint_body(canvas: Canvas, shape: VertebraShape) -> None:
     if not shape.is_sacral:
         canvas.paint(window, vein & (outline < 1), Tissue.SLOW_BLOOD, Structure.VERTEBRA)
     paint_spots(canvas, window, (u, v, w), shape)
+
+
+def _paint_ala(canvas: Canvas, shape: DiscShape) -> None:
+    """Bone that joins the sacral bodies beside the remnant of the disc between them."""
+    window = canvas.window(shape.frame.origin_mm, shape.half_width_mm + 22)
+    if window is None:
+        return
+    u, v, w = canvas.local(shape.frame, window)
+    half = np.float32(shape.height_mm / 2 + 1.5) + np.abs(u * _slope(shape.wedge_deg))
+    beside = np.abs(v) - np.float32(shape.half_width_mm)
+    depth = np.float32(shape.half_depth_mm) * np.sqrt(np.maximum(1 - (beside / np.float32(14)) ** 2, 0))
+    ala = (np.abs(w) < half) & (beside > -6) & (np.abs(u) < depth)
+    canvas.paint(window, ala, Tissue.MARROW, Structure.SACRUM)
 
 
 def _paint_disc(canvas: Canvas, shape: DiscShape) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from t2disc.simulate.grid import Plane
-from t2disc.simulate.skeleton import Frame, Vector
+from t2disc.simulate.shapes import Frame, Vector
 from t2disc.simulate.structures import Structure
 
 Coordinates = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]

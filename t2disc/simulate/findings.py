@@ -43,6 +43,7 @@ class BoneRecipe:
     height: float = 1.0  # of its full height: below 1 when compressed
     wedge_deg: float = 0.0  # more height in front; negative for a wedge fracture
     has_arch: bool = True  # laminae and spinous process; cut away at laminectomy
+    spur: float = 0.0  # osteophytes at both ends, of the half depth
     spots: tuple[SpotRecipe, ...] = ()
 
 

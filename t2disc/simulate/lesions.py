@@ -1,4 +1,4 @@
-"""What ails discs and bodies: dark layers, clefts, fusion, Schmorl nodes, changed marrow; painted over the healthy ones."""
+"""What ails discs and bodies: dark layers, clefts, fusion, Schmorl nodes, changed marrow; painted over the healthy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from t2disc.simulate.canvas import Canvas, Coordinates, Window
 from t2disc.simulate.findings import ModicRecipe, SchmorlRecipe
 from t2disc.simulate.recipe import DiscRecipe
-from t2disc.simulate.skeleton import DiscShape, VertebraShape
+from t2disc.simulate.shapes import DiscShape, VertebraShape
 from t2disc.simulate.structures import Structure
 from t2disc.simulate.tissues import Tissue, cartilage_tissue
 

@@ -8,7 +8,7 @@ from t2disc.simulate.canvas import Canvas
 from t2disc.simulate.findings import OrganRecipe
 from t2disc.simulate.profile import CANAL_HALF_DEPTH_MM
 from t2disc.simulate.recipe import BodyRecipe
-from t2disc.simulate.skeleton import Frame, Skeleton, Vector
+from t2disc.simulate.shapes import Frame, Skeleton, Vector
 from t2disc.simulate.tissues import Tissue
 
 

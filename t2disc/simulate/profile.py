@@ -10,7 +10,7 @@ from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
 
 from t2disc.simulate.recipe import BodyRecipe
-from t2disc.simulate.skeleton import Skeleton, VertebraShape
+from t2disc.simulate.shapes import Skeleton, VertebraShape
 
 Curve = NDArray[np.float32]
 
@@ -80,13 +80,12 @@ def build_profile(skeleton: Skeleton, body: BodyRecipe) -> Profile:
     buttocks = 16.0 / (1 + np.exp((_HEIGHTS_MM - s1 + 12.0) / 14.0))
     skin = gaussian_filter1d(fascia - body.fat_mm - buttocks, 20.0 / _STEP_MM, mode="nearest")
     s2, l1, l4 = (float(skeleton.vertebra(name).frame.origin_mm[2]) for name in ("S2", "L1", "L4"))
+    widest = (CANAL_HALF_DEPTH_MM - 1.2) * body.sac
     tables = {
         "canal": canal,
         "canal_cosine": 1 / np.sqrt(1 + np.gradient(canal, _STEP_MM) ** 2),
-        "sac_half_depth": (CANAL_HALF_DEPTH_MM - 1.2)
-        * body.sac
-        * np.clip((_HEIGHTS_MM - s2 + 4.0) / 42.0, 0.0, 1.0) ** 0.5,
-        "cord_radius": 4.3 * np.clip((_HEIGHTS_MM - l1 + 10.0) / 26.0, 0.0, 1.0) ** 0.6,
+        "sac_half_depth": widest * np.clip((_HEIGHTS_MM - s2 + 4.0 + body.sac_end_mm) / 42.0, 0.0, 1.0) ** 0.5,
+        "cord_radius": 4.3 * np.clip((_HEIGHTS_MM - l1 + 10.0 + body.conus_mm) / 26.0, 0.0, 1.0) ** 0.6,
         "front": front,
         "fascia": fascia,
         "skin": skin,

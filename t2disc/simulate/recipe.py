@@ -62,8 +62,12 @@ class BodyRecipe:
     fat_mm: float = 20.0  # subcutaneous, over the spinous processes
     belly_mm: float = 112.0  # front of the belly, before the middle of L3
     sac: float = 1.0  # width of the dural sac, relative to usual
+    sac_end_mm: float = 0.0  # how much lower than usual it ends
+    conus_mm: float = 0.0  # how much lower than usual the cord ends
+    muscle_fat: float = 0.0  # fat in the muscles of the back: 0 usual, 1 mostly fat
     scoliosis_deg: float = 0.0  # Cobb angle of one lateral curve; positive to the left
     scoliosis_apex: str = "L2"
+    is_detailed: bool = False  # thoracic discs of full width, bone beside the sacral discs
     n_thoracic: int = 3  # vertebrae above L1 that are there at all
     n_lumbar: int = 5
     s1_disc_mm: float = 0.0  # height of a well-formed S1/S2 disc; 0 for the usual remnant

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from t2disc.simulate.anatomy import Anatomy, build_anatomy, paint_plane
+from t2disc.simulate.draws import chance, uniform
 from t2disc.simulate.grid import Plane, rotation
 from t2disc.simulate.recipe import PoseRecipe
 from t2disc.simulate.tissues import TissueTable, level_numbers
-from t2disc.simulate.variation import chance, draw_body, draw_discs, uniform
+from t2disc.simulate.variation import draw_body, draw_discs
 
 _SAMPLES = 2  # per pixel, in plane, each way
 _FAR_MM = (42.0, 75.0)  # slices so far from the midline show no spine, or its rim
@@ -20,7 +21,7 @@ _SEED = 0x5CE
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scene:
-    """A stack of slices in image order ``(Z, rows, columns)``, sampled ``samples`` times finer than the pixels each way.
+    """A stack of slices in image order ``(Z, rows, columns)``, each pixel sampled ``samples`` times each way.
 
     Rows run from superior to inferior, columns from anterior to posterior.
     """
@@ -66,9 +67,8 @@ def draw_scene(
     body, discs = draw_body(rng), draw_discs(rng)
     anatomy = build_anatomy(body, discs, PoseRecipe())
     step_mm = uniform(rng, 3.0, 5.5)
-    planes = _draw_planes(
-        rng, anatomy, spacing_mm, shape, [step_mm * (k - (n_slices - 1) / 2) for k in range(n_slices)]
-    )
+    offsets_mm = [step_mm * (k - (n_slices - 1) / 2) for k in range(n_slices)]
+    planes = _draw_planes(rng, anatomy, spacing_mm, shape, offsets_mm)
     canvases = [paint_plane(anatomy, plane) for plane in planes]
     tissues = np.stack([canvas.labels for canvas in canvases])
     structures = np.stack([canvas.structures for canvas in canvases])

@@ -6,76 +6,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
-from t2disc.simulate.findings import BoneRecipe
 from t2disc.simulate.recipe import BodyRecipe, DiscRecipe, PoseRecipe
+from t2disc.simulate.scoliosis import bend_sideways
+from t2disc.simulate.shapes import DiscShape, Frame, Skeleton, Vector, VertebraShape
 from t2disc.simulate.tissues import EXTRA_LEVELS, Tissue, disc_tissues
-
-Vector = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Frame:
-    """Local axes: ``axes`` rows are anterior, right and up as unit vectors in body RAS."""
-
-    origin_mm: Vector
-    axes: Vector
-    tilt_deg: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class VertebraShape:
-    """A vertebral body: half depth at its upper and lower end, half width, height at its centre, wedge angle."""
-
-    name: str
-    frame: Frame
-    half_depth_mm: tuple[float, float]
-    half_width_mm: float
-    height_mm: float
-    wedge_deg: float
-    bone: BoneRecipe | None = None  # what is odd about it
-
-    @property
-    def is_sacral(self) -> bool:
-        """Whether the body is part of the sacrum."""
-        return self.name.startswith("S")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class DiscShape:
-    """A disc between two bodies; concave endplates make it higher at the centre than at the rim."""
-
-    level: str
-    frame: Frame
-    half_depth_mm: float
-    half_width_mm: float
-    height_mm: float
-    concavity_mm: float
-    wedge_deg: float
-    bulge_mm: float
-    nucleus: int
-    annulus: int
-    recipe: DiscRecipe | None = None  # of a disc that has one: layers, findings
-    lateral_wedge_deg: float = 0.0  # higher on the right
-
-    @property
-    def is_sacral(self) -> bool:
-        """Whether the disc lies within the sacrum."""
-        return self.level.startswith("S")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Skeleton:
-    """All bodies and discs from superior to inferior, in body coordinates with the middle of L3 at the origin."""
-
-    vertebrae: tuple[VertebraShape, ...]
-    discs: tuple[DiscShape, ...]
-
-    def vertebra(self, name: str) -> VertebraShape:
-        """Return one vertebral body by its name."""
-        return next(shape for shape in self.vertebrae if shape.name == name)
-
 
 # height, wedge (front higher), half depth above and below, half width: mm and degrees, adult of middle height
 # Source: Zhou et al., Eur Spine J 2000 (lumbar bodies by CT); sacrum to the eye after sagittal MR.
@@ -171,18 +106,20 @@ def _disc(
     remnant = body.s1_disc_mm if is_well_formed_s1 else _SACRAL_DISC_MM
     height = recipe.height_mm if recipe else (6.5 if above.startswith("T") else remnant)
     scale = recipe.depth if recipe else 1.0
-    half_depth = ((_BODIES[above][3] + _BODIES[below][2]) / 2 * body.size + (0.6 if recipe else -0.5)) * scale
+    is_full = recipe is not None or (body.is_detailed and (above.startswith("T") or is_well_formed_s1))
+    half_depth = ((_BODIES[above][3] + _BODIES[below][2]) / 2 * body.size + (0.6 if is_full else -0.5)) * scale
+    rim = 0.6 if is_full else -12.0  # sideways; sacral remnants stay within the bodies
     concavity = min(1.6, 0.14 * height)
-    rim = height - 2 * concavity
-    widest = np.rad2deg(np.arctan(0.6 * rim / half_depth))  # so that the back of the disc stays open
+    thinnest = height - 2 * concavity
+    widest = np.rad2deg(np.arctan(0.6 * thinnest / half_depth))  # so that the back of the disc stays open
     wedge = float(np.clip(_WEDGE_DEG.get(level, 0.0) * body.lordosis - bend_deg, -widest, widest))
-    frame = walk.step(rim, wedge)
+    frame = walk.step(thinnest, wedge)
     nucleus, annulus = disc_tissues(level) if recipe else (Tissue.SPARE_NP, Tissue.SPARE_AF)
     return DiscShape(
         level=level,
         frame=frame,
         half_depth_mm=half_depth,
-        half_width_mm=((_BODIES[above][4] + _BODIES[below][4]) / 2 * body.size + _rim(above, recipe)) * scale,
+        half_width_mm=((_BODIES[above][4] + _BODIES[below][4]) / 2 * body.size + rim) * scale,
         height_mm=height,
         concavity_mm=concavity,
         wedge_deg=wedge,
@@ -191,11 +128,6 @@ def _disc(
         annulus=annulus if not (above.startswith("S") or below == "S2") else Tissue.SPARE_AF,
         recipe=recipe,
     )
-
-
-def _rim(above: str, recipe: DiscRecipe | None) -> float:
-    """Return how far a disc reaches beyond the bodies sideways, in mm: sacral remnants stay within."""
-    return 0.6 if recipe else -12.0
 
 
 def _chain(body: BodyRecipe, discs: dict[str, DiscRecipe], flexion: dict[str, float]) -> Skeleton:
@@ -250,46 +182,3 @@ def build_skeleton(body: BodyRecipe, discs: tuple[DiscRecipe, ...], pose: PoseRe
     bent = _chain(body, known, dict(pose.flexion_deg))
     upright = _anchored(bent, straight.vertebra("L3").frame.tilt_deg)
     return bend_sideways(upright, body) if body.scoliosis_deg else upright
-
-
-_CURVE_MM = 150.0  # from end to end of a scoliotic curve, of an adult of middle height
-
-
-def bend_sideways(skeleton: Skeleton, body: BodyRecipe) -> Skeleton:
-    """Return the spine with one lateral curve, its vertebrae turned about their own axes as in a true scoliosis.
-
-    The coronal tilt at height z is half the Cobb angle times sin(pi d / L), d = z - z(apex), held at 0 from d = L on;
-    the ends of the curve at d = L/2 differ by the Cobb angle. Rotation at the apex is 0.3 of the angle. The mean place
-    of the discs sideways stays 0. Source: Cobb, Instr Course Lect 1948.
-    """
-    apex_mm = skeleton.vertebra(body.scoliosis_apex).frame.origin_mm[2]
-    length_mm, cobb = _CURVE_MM * body.size, np.deg2rad(body.scoliosis_deg)
-
-    def phase(frame: Frame) -> float:
-        return float(np.clip((frame.origin_mm[2] - apex_mm) / length_mm, -1, 1) * np.pi)
-
-    def right_mm(frame: Frame) -> float:
-        return float(cobb / 2 * length_mm / np.pi * (1 - np.cos(phase(frame))))
-
-    middle_mm = np.mean([right_mm(disc.frame) for disc in skeleton.discs if disc.recipe])
-
-    def bent(frame: Frame) -> Frame:
-        tilt, turn = cobb / 2 * np.sin(phase(frame)), 0.3 * cobb * max(np.cos(phase(frame)), 0)
-        c, s = np.cos(tilt), np.sin(tilt)
-        coronal = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
-        c, s = np.cos(turn), np.sin(turn)
-        axial = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
-        aside = np.array([right_mm(frame) - middle_mm, 0, 0])
-        return replace(frame, origin_mm=frame.origin_mm + aside, axes=frame.axes @ (coronal @ axial).T)
-
-    def wedge_deg(frame: Frame, height_mm: float) -> float:
-        change = np.cos(phase(frame)) if abs(phase(frame)) < np.pi else 0.0
-        return float(np.rad2deg(-cobb / 2 * change * np.pi / length_mm * height_mm))
-
-    return Skeleton(
-        vertebrae=tuple(replace(shape, frame=bent(shape.frame)) for shape in skeleton.vertebrae),
-        discs=tuple(
-            replace(shape, frame=bent(shape.frame), lateral_wedge_deg=wedge_deg(shape.frame, 34 * body.size))
-            for shape in skeleton.discs
-        ),
-    )

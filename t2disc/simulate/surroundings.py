@@ -9,7 +9,7 @@ from t2disc.simulate.canvas import BODY, Canvas, Coordinates
 from t2disc.simulate.organs import paint_organs, paint_surgery
 from t2disc.simulate.profile import CANAL_HALF_DEPTH_MM, Profile
 from t2disc.simulate.recipe import BodyRecipe
-from t2disc.simulate.skeleton import Frame, Skeleton
+from t2disc.simulate.shapes import Frame, Skeleton
 from t2disc.simulate.structures import Structure
 from t2disc.simulate.tissues import Tissue
 
@@ -29,7 +29,7 @@ def paint_surroundings(canvas: Canvas, skeleton: Skeleton, profile: Profile, bod
         _paint_bowel(canvas, rng)
     _paint_vessels(canvas, here, index, profile)
     _paint_psoas(canvas, skeleton)
-    _paint_back(canvas, here, index, profile, rng)
+    _paint_back(canvas, here, index, profile, body, rng)
     _paint_canal(canvas, here, index, profile)
     paint_surgery(canvas, skeleton, body)
 
@@ -90,7 +90,12 @@ def _paint_psoas(canvas: Canvas, skeleton: Skeleton) -> None:
 
 
 def _paint_back(
-    canvas: Canvas, here: Coordinates, index: NDArray[np.intp], profile: Profile, rng: np.random.Generator
+    canvas: Canvas,
+    here: Coordinates,
+    index: NDArray[np.intp],
+    profile: Profile,
+    body: BodyRecipe,
+    rng: np.random.Generator,
 ) -> None:
     """Muscles of the back with streaks of fat, and ligaments between the spinous processes in the midline."""
     anterior, right, up = here
@@ -101,6 +106,8 @@ def _paint_back(
     behind = (anterior < profile.canal[index]) & (anterior > fascia) & (np.abs(right) < 72)
     canvas.paint(window, behind, Tissue.MUSCLE)
     streaks = _streaks(here, index, profile, rng)
+    if body.is_detailed:
+        streaks = _finer(streaks, here, rng) + np.float32(1.3 * body.muscle_fat)
     midline = np.abs(right) < 4.5
     canvas.paint(window, behind & ~midline & (streaks > 1.35 * above_sacrum - 0.6), Tissue.FAT)
     canvas.paint(window, behind & midline & (streaks < -0.55), Tissue.LIGAMENT)
@@ -120,6 +127,15 @@ def _streaks(
     across = np.float32(0.38) * depth - np.float32(0.12) * up + np.float32(0.3) * np.abs(right)
     slow = np.sin(np.float32(0.07) * up - np.float32(0.11) * depth + np.float32(0.2) * right + phase[1])
     return np.asarray(np.float32(0.55) * np.sin(across + np.float32(1.9) * bend + phase[2]) + np.float32(0.45) * slow)
+
+
+def _finer(streaks: NDArray[np.float32], here: Coordinates, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return the bands broken up by fine fibres, as high resolution shows them."""
+    anterior, right, up = here
+    phase = rng.uniform(0, 2 * np.pi, size=2).astype(np.float32)
+    fibres = np.sin(np.float32(0.9) * anterior - np.float32(0.45) * up + np.float32(4) * streaks + phase[0])
+    bundles = np.sin(np.float32(0.5) * right + np.float32(0.21) * up + phase[1])
+    return np.asarray(streaks + np.float32(0.45) * fibres * bundles)
 
 
 def _paint_canal(canvas: Canvas, here: Coordinates, index: NDArray[np.intp], profile: Profile) -> None:

@@ -13,7 +13,7 @@ from t2disc.simulate.recipe import BodyRecipe, DiscRecipe
 
 
 class Tissue(IntEnum):
-    """Values of the sample labels; from FIRST_DISC on, NP and AF of each level in turn, then what is not in everyone."""
+    """Values of the sample labels; from FIRST_DISC on, NP and AF of each level in turn, then what not everyone has."""
 
     AIR = 0
     FAT = 1
@@ -127,8 +127,8 @@ def tissue_table(discs: tuple[DiscRecipe, ...], body: BodyRecipe | None = None) 
     rows = np.zeros((N_TISSUES, 4))
     for tissue, properties in _PROPERTIES.items():
         rows[tissue] = properties
-    for name, *properties in body.tissues if body else ():
-        rows[Tissue[name], :3] = properties
+    for name, t1_ms, t2_ms, proton_density in body.tissues if body else ():
+        rows[Tissue[name], :3] = t1_ms, t2_ms, proton_density
     cartilage = slice(Tissue.FIRST_CARTILAGE, Tissue.OEDEMA)
     rows[cartilage] = _CARTILAGE
     for level in LEVELS:
@@ -140,5 +140,5 @@ def tissue_table(discs: tuple[DiscRecipe, ...], body: BodyRecipe | None = None) 
         rows[annulus] = (1000.0, disc.t2_af_ms, 0.65, 0.02)
     for extra, level in EXTRA_LEVELS.items():
         rows[list(disc_tissues(extra))] = rows[list(disc_tissues(level))]
-    t1_ms, t2_ms, proton_density, texture = np.ascontiguousarray(rows.T)
-    return TissueTable(t1_ms=t1_ms, t2_ms=t2_ms, proton_density=proton_density, texture=texture)
+    t1, t2, density, texture = np.ascontiguousarray(rows.T)
+    return TissueTable(t1_ms=t1, t2_ms=t2, proton_density=density, texture=texture)

@@ -1,4 +1,4 @@
-"""Random people: bodies and discs as different as a hospital's, healthy to operated on, all drawn from one generator."""
+"""Random people: bodies and discs as different as a hospital's, from healthy to operated on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from t2disc.model.levels import LEVELS
+from t2disc.simulate.draws import chance, log_uniform, uniform
 from t2disc.simulate.findings import BoneRecipe, ModicRecipe, SchmorlRecipe, SpotRecipe, SurgeryRecipe
 from t2disc.simulate.recipe import BodyRecipe, DiscRecipe, graded_disc
 from t2disc.simulate.viscera import draw_organs
@@ -42,31 +43,26 @@ _SPREAD: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[float, 
 }
 
 
-def chance(rng: np.random.Generator, share: float) -> bool:
-    """Return True in that share of the draws."""
-    return bool(rng.random() < share)
-
-
-def uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    """Return a number between two limits."""
-    return float(rng.uniform(low, high))
-
-
 def draw_body(rng: np.random.Generator, *, is_plain: bool = False, scoliosis_deg: float = 35.0) -> BodyRecipe:
     """Draw a person; a plain one has five lumbar vertebrae, none of them broken or operated on."""
     surgery, cut = (None, ()) if is_plain else _draw_surgery(rng)
     variant = 5 if is_plain else int(rng.choice([5, 5, 5, 5, 5, 5, 5, 5, 5, 6]))
     belly_mm = uniform(rng, 75, 160)
+    slope_deg = uniform(rng, 20, 60)
     return BodyRecipe(
         seed=int(rng.integers(2**31)),
         size=uniform(rng, 0.85, 1.15),
-        sacral_slope_deg=uniform(rng, 20, 60),
-        lordosis=uniform(rng, 0.4, 1.5),
+        sacral_slope_deg=slope_deg,
+        lordosis=_draw_lordosis(rng, slope_deg),
         fat_mm=uniform(rng, 5, 50),
         belly_mm=belly_mm,
         sac=uniform(rng, 0.7, 1.12),
+        sac_end_mm=uniform(rng, -25, 25),
+        conus_mm=uniform(rng, -25, 25),
+        muscle_fat=float(rng.beta(1.2, 3.0)),
         scoliosis_deg=_draw_curve(rng, scoliosis_deg),
         scoliosis_apex=str(rng.choice(["T12", "L1", "L2", "L3"])),
+        is_detailed=True,
         n_thoracic=6,
         n_lumbar=variant,
         s1_disc_mm=0.0 if is_plain or chance(rng, 0.93) else uniform(rng, 5, 8),
@@ -75,6 +71,14 @@ def draw_body(rng: np.random.Generator, *, is_plain: bool = False, scoliosis_deg
         organs=draw_organs(rng, belly_mm),
         tissues=_draw_tissues(rng),
     )
+
+
+def _draw_lordosis(rng: np.random.Generator, slope_deg: float) -> float:
+    """Draw a curve that brings the thoracic spine over the sacrum: L1 leans back by 0 to 26 degrees.
+
+    Source: lordosis follows the sacral slope, Roussouly et al., Spine 2005.
+    """
+    return float(np.clip((slope_deg + rng.uniform(0, 26) - 8.0) / 44.0, 0.3, 1.7))
 
 
 def _draw_curve(rng: np.random.Generator, most_deg: float) -> float:
@@ -86,7 +90,7 @@ def _draw_curve(rng: np.random.Generator, most_deg: float) -> float:
 def _draw_tissues(rng: np.random.Generator) -> tuple[tuple[str, float, float, float], ...]:
     drawn = []
     for name, spread in _SPREAD.items():
-        t1_ms, t2_ms, density = (float(np.exp(rng.uniform(np.log(low), np.log(high)))) for low, high in spread)
+        t1_ms, t2_ms, density = (log_uniform(rng, low, high) for low, high in spread)
         drawn.append((name, t1_ms, t2_ms, density))
     return tuple(drawn)
 
@@ -110,12 +114,19 @@ def _draw_bones(rng: np.random.Generator, cut: tuple[str, ...], *, is_plain: boo
         height, wedge_deg = uniform(rng, 0.93, 1.07), uniform(rng, -1.5, 1.5)
         if not is_plain and chance(rng, 0.03) and name != "S1":
             height, wedge_deg = height * uniform(rng, 0.55, 0.85), uniform(rng, -14, 3)
-        spots = ()
+        spots: tuple[SpotRecipe, ...] = ()
         if chance(rng, 0.06):
             centre = (uniform(rng, -0.6, 0.6), uniform(rng, -0.5, 0.5), uniform(rng, -0.5, 0.5))
             spots = (SpotRecipe(centre=centre, radius_mm=uniform(rng, 3, 9)),)
         bones.append(
-            BoneRecipe(vertebra=name, height=height, wedge_deg=wedge_deg, has_arch=name not in cut, spots=spots)
+            BoneRecipe(
+                vertebra=name,
+                height=height,
+                wedge_deg=wedge_deg,
+                has_arch=name not in cut,
+                spur=max(uniform(rng, -0.15, 0.13), 0.0),
+                spots=spots,
+            )
         )
     return tuple(bones)
 

@@ -60,16 +60,8 @@ def _draw_pelvis(rng: np.random.Generator) -> list[OrganRecipe]:
     organs.append(_organ(bladder, tuple(rng.uniform(12, 42, 3)), "BLADDER", "MUSCLE", rng.uniform(2, 5)))
     if rng.random() < 0.5:
         uterus = (rng.uniform(-8, 8), rng.uniform(10, 50), rng.uniform(-165, -125))
-        organs.append(
-            _organ(
-                uterus,
-                (rng.uniform(20, 35), 25, rng.uniform(15, 28)),
-                "UTERUS",
-                "MUSCLE",
-                6.0,
-                tilt=rng.uniform(-60, 60),
-            )
-        )
+        size = (rng.uniform(20, 35), 25, rng.uniform(15, 28))
+        organs.append(_organ(uterus, size, "UTERUS", "MUSCLE", 6.0, tilt=rng.uniform(-60, 60)))
     rectum = (rng.uniform(-8, 8), rng.uniform(-25, 5), rng.uniform(-190, -160))
     content = str(rng.choice(["AIR", "BOWEL", "BOWEL_FLUID"]))
     organs.append(_organ(rectum, (rng.uniform(10, 20), 18, rng.uniform(20, 45)), content, "MUSCLE", 3.0))
