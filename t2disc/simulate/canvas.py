@@ -24,6 +24,8 @@ class Canvas:
         self._plane = plane
         self._column_mm = float(np.linalg.norm(plane.column_step_mm))
         self._row_mm = float(np.linalg.norm(plane.row_step_mm))
+        self._column, self._row = plane.column_step_mm / self._column_mm, plane.row_step_mm / self._row_mm
+        self._normal = np.cross(self._column, self._row)
         self.labels: NDArray[np.uint8] = np.zeros((plane.rows, plane.columns), np.uint8)
         self.structures: NDArray[np.uint8] = np.zeros((plane.rows, plane.columns), np.uint8)
 
@@ -35,12 +37,11 @@ class Canvas:
     def window(self, centre_mm: Vector, radius_mm: float) -> Window | None:
         """Return the part of the plane within a ball, as a rectangle; None where the plane misses the ball."""
         plane = self._plane
-        column, row = plane.column_step_mm / self._column_mm, plane.row_step_mm / self._row_mm
         away = centre_mm - plane.first_mm
-        if abs(away @ np.cross(column, row)) > radius_mm:
+        if abs(away @ self._normal) > radius_mm:
             return None
-        rows = _span(float(away @ row), radius_mm, self._row_mm, plane.rows)
-        columns = _span(float(away @ column), radius_mm, self._column_mm, plane.columns)
+        rows = _span(float(away @ self._row), radius_mm, self._row_mm, plane.rows)
+        columns = _span(float(away @ self._column), radius_mm, self._column_mm, plane.columns)
         if rows.start >= rows.stop or columns.start >= columns.stop:
             return None
         return rows, columns
