@@ -153,12 +153,20 @@ def _paint_root(
     canvas: Canvas, window: tuple[slice, slice], here: Coordinates, side: float, half: float, height_mm: float
 ) -> None:
     """The root ganglion in the fat of the foramen, below the pedicle."""
+    if _misses(here[1], side * 16, 9.0):
+        return
     u, v, w = here
     beside = np.abs(v - np.float32(side * 16)) < 9
     foramen = (u < -half) & (u > -half - 13) & (np.abs(w + np.float32(height_mm / 2 - 4)) < 13)
     canvas.paint(window, beside & foramen, Tissue.FAT)
     ganglion = ((u + np.float32(half + 6)) / 3.0) ** 2 + ((w + np.float32(height_mm / 2 - 4)) / 4.0) ** 2 < 1
     canvas.paint(window, beside & ganglion, Tissue.NERVE)
+
+
+def _misses(right: NDArray[np.float32], centre_mm: float, half_width_mm: float) -> bool:
+    """Return whether all samples lie beside a block; coordinates are linear, so the corners tell."""
+    corners = right[[0, 0, -1, -1], [0, -1, 0, -1]] - centre_mm
+    return bool((corners > half_width_mm + 0.01).all() or (corners < -half_width_mm - 0.01).all())
 
 
 def _paint_block(
@@ -171,6 +179,8 @@ def _paint_block(
     structure: Structure = Structure.VERTEBRA,
 ) -> None:
     """A block of bone with rounded edges: marrow within a cortex; ``lean`` raises its front per mm."""
+    if _misses(here[1], centre_mm[1], half_size_mm[1]):
+        return
     u, v, w = (axis - np.float32(middle) for axis, middle in zip(here, centre_mm, strict=True))
     w = w - np.float32(lean) * u
     depth, width, height = (np.float32(size) for size in half_size_mm)

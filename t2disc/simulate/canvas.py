@@ -78,6 +78,14 @@ def _span(centre_mm: float, radius_mm: float, step_mm: float, size: int) -> slic
     return slice(max(first, 0), max(min(last, size), 0))
 
 
+def bounds(mask: Mask) -> Window | None:
+    """Return the smallest window that holds all samples where a mask of the whole plane is set; None where none is."""
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return None
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
 def superellipse(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return x^4 + y^4: below 1 inside a rounded square."""
     x2, y2 = x * x, y * y

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from t2disc.simulate.canvas import BODY, Canvas, Coordinates
+from t2disc.simulate.canvas import BODY, Canvas, Coordinates, Window, bounds
 from t2disc.simulate.organs import paint_organs, paint_surgery
 from t2disc.simulate.profile import CANAL_HALF_DEPTH_MM, Profile
 from t2disc.simulate.recipe import BodyRecipe
@@ -14,6 +14,7 @@ from t2disc.simulate.structures import Structure
 from t2disc.simulate.tissues import Tissue
 
 _SKIN_MM = 1.8
+_ASIDE_MM = 20.0  # more than a spine is ever bent sideways
 
 
 def paint_surroundings(canvas: Canvas, skeleton: Skeleton, profile: Profile, body: BodyRecipe) -> None:
@@ -98,8 +99,12 @@ def _paint_back(
     rng: np.random.Generator,
 ) -> None:
     """Muscles of the back with streaks of fat, and ligaments between the spinous processes in the midline."""
-    anterior, right, up = here
-    window = canvas.everywhere
+    reach = profile.fascia[index] - np.float32(1.6)
+    window = bounds((here[0] < profile.canal[index]) & (here[0] > reach) & (np.abs(here[1]) < 72 + _ASIDE_MM))
+    if window is None:
+        return
+    anterior, right, up = here = _cropped(here, window)
+    index = index[window]
     right = right - profile.canal_right[index]
     fascia = profile.fascia[index] + right * right * np.float32(1 / 420)
     above_sacrum = np.clip((up - np.float32(profile.s1_height_mm - 25)) / np.float32(65), 0, 1)
@@ -138,13 +143,22 @@ def _finer(streaks: NDArray[np.float32], here: Coordinates, rng: np.random.Gener
     return np.asarray(streaks + np.float32(0.45) * fibres * bundles)
 
 
+def _cropped(here: Coordinates, window: Window) -> Coordinates:
+    anterior, right, up = (axis[window] for axis in here)
+    return anterior, right, up
+
+
 def _paint_canal(canvas: Canvas, here: Coordinates, index: NDArray[np.intp], profile: Profile) -> None:
     """Epidural fat, dura, cerebrospinal fluid, cord with conus, and the roots of the cauda equina."""
-    right, up = here[1] - profile.canal_right[index], here[2]
-    window = canvas.everywhere
+    right = here[1] - profile.canal_right[index]
     depth = (here[0] - profile.canal[index]) * profile.canal_cosine[index]  # positive in front
     within = np.float32(CANAL_HALF_DEPTH_MM)
-    canvas.paint(window, (depth / within) ** 2 + (right / 12.5) ** 2 < 1, Tissue.FAT)
+    space = (depth / within) ** 2 + (right / 12.5) ** 2 < 1
+    window = bounds(space)
+    if window is None:
+        return
+    canvas.paint(canvas.everywhere, space, Tissue.FAT)
+    depth, right, up, index = depth[window], right[window], here[2][window], index[window]
     half = np.maximum(profile.sac_half_depth[index], np.float32(1e-3))
     sac = (depth / half) ** 2 + (right / (half * np.float32(1.35))) ** 2
     present = half > 0.4
