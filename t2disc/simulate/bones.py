@@ -93,6 +93,8 @@ def _paint_disc(canvas: Canvas, shape: DiscShape) -> None:
         half = half + v * _slope(shape.lateral_wedge_deg)
     away = np.abs(w)
     rim = 1 + LIGAMENT_MM / shape.half_depth_mm
+    if shape.recipe and shape.recipe.depth < 1:  # fibres fill the space around a rudimentary disc
+        rim = max(rim, 1 / shape.recipe.depth)
     endplate_mm = shape.recipe.endplate_mm if shape.recipe else ENDPLATE_MM
     canvas.paint(window, (away < half + endplate_mm) & (outline < 1) & (away > half), Tissue.ENDPLATE)
     canvas.paint(window, (away < half + 0.5) & (outline < rim**3) & (outline >= 1), Tissue.LIGAMENT)
