@@ -16,7 +16,7 @@ _IN_FIELD = ("T12", "L1", "L2", "L3", "L4", "L5", "L6", "S1")
 VARIED_SIZES: dict[str, tuple[tuple[int, ...], tuple[int, int]]] = {
     "tiny": ((96, 104), (5, 6)),
     "small": ((112, 128, 144, 160), (7, 9)),
-    "full": ((320, 384, 448, 512), (11, 17)),
+    "full": ((320, 384, 448), (11, 17)),
 }
 """Rows of the matrix to choose from, and fewest and most slices, by name."""
 
