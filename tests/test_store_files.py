@@ -16,6 +16,7 @@ from t2disc.store import (
     MANIFEST,
     StoredFile,
     is_intact,
+    is_whole,
     manifest_file,
     output_lock,
     publish_visit,
@@ -326,3 +327,64 @@ def test_of_many_runs_that_find_a_stale_lock_one_at_a_time_gets_it(tmp_path):
 def run(script: str, *arguments: object) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)]
     return subprocess.run(command, check=False, capture_output=True)
+
+
+# ------------------------------------------------------------------------------------------------ what stays the same
+def test_of_a_visit_that_changed_only_the_files_that_changed_are_written(tmp_path):
+    target = tmp_path / "sub-1" / "ses-1"
+    publish_visit(target, NEW)
+    kept = (target / "anat" / "map.nii.gz").stat()
+    written = publish_visit(target, [*NEW[:2], *files(("record.json", b"another"))])
+    assert [str(path) for path in written] == ["record.json", MANIFEST]
+    now = (target / "anat" / "map.nii.gz").stat()
+    assert (now.st_ino, now.st_mtime_ns, now.st_nlink) == (kept.st_ino, kept.st_mtime_ns, 1)
+    assert (target / "record.json").read_bytes() == b"another"
+
+
+def test_on_a_disk_without_links_a_file_that_stays_the_same_keeps_its_time(tmp_path, monkeypatch):
+    def refuse(*args):
+        raise OSError(errno.EPERM, "no links here")
+
+    target = tmp_path / "sub-1" / "ses-1"
+    publish_visit(target, NEW)
+    before = (target / "anat" / "map.nii.gz").stat().st_mtime_ns
+    monkeypatch.setattr(os, "link", refuse)
+    publish_visit(target, [*NEW[:2], *files(("record.json", b"another"))])
+    assert (target / "anat" / "map.nii.gz").stat().st_mtime_ns == before
+    assert (target / "anat" / "map.nii.gz").read_bytes() == NEW[0].content
+    assert is_whole(target)
+
+
+@posix_only
+@pytest.mark.parametrize("link", ["anat", "anat/map.nii.gz"])
+def test_a_link_among_a_visits_files_is_replaced_and_never_taken_over(tmp_path, link):
+    target, elsewhere = tmp_path / "sub-1" / "ses-1", tmp_path / "elsewhere"
+    publish_visit(target, NEW)
+    (target / link).rename(elsewhere)
+    (target / link).symlink_to(elsewhere)
+    publish_visit(target, [*NEW[:2], *files(("record.json", b"another"))])
+    assert not [path for path in target.rglob("*") if path.is_symlink()]
+    assert {path.stat().st_nlink for path in target.rglob("*") if path.is_file()} == {1}
+    assert elsewhere.exists()
+
+
+@pytest.mark.parametrize("manifest", [b"", b"[]", b"3", b"{}", b'{"files": [3]}', b"\xff", b"[" * 100_000])
+def test_a_folder_is_whole_only_with_a_manifest_that_lists_its_files(tmp_path, manifest):
+    target = tmp_path / "sub-1" / "ses-1"
+    assert not is_whole(target)
+    publish_visit(target, NEW)
+    assert is_whole(target)
+    (target / MANIFEST).write_bytes(manifest)
+    assert not is_whole(target)
+
+
+@pytest.mark.parametrize("damage", ["changed", "missing", "added"])
+def test_a_folder_with_a_file_changed_missing_or_added_is_not_whole(tmp_path, damage):
+    target = tmp_path / "sub-1" / "ses-1"
+    publish_visit(target, NEW)
+    path = target / "record.json"
+    if damage == "missing":
+        path.unlink()
+    else:
+        (path if damage == "changed" else path.with_name("other.json")).write_bytes(b"neW")
+    assert not is_whole(target)

@@ -8,10 +8,10 @@ from t2disc.store.bids import (
     quantity_of,
     refuse_foreign_dataset,
 )
-from t2disc.store.figures import figure_file
+from t2disc.store.figures import figure_file, has_figures
 from t2disc.store.files import StoredFile, update_file, write_file, write_tree
 from t2disc.store.lock import output_lock
-from t2disc.store.manifest import MANIFEST, is_intact, manifest_file
+from t2disc.store.manifest import MANIFEST, is_intact, is_whole, manifest_file
 from t2disc.store.records import FitFacts, Status, VisitRecord, read_record, record_file, recorded_keys
 from t2disc.store.tables import ChangeRow, DiscRow, VisitRow, table_files
 from t2disc.store.visits import publish_visit, sweep_leftovers
@@ -27,8 +27,10 @@ __all__ = [
     "VisitRow",
     "dataset_files",
     "figure_file",
+    "has_figures",
     "is_intact",
     "is_own_dataset",
+    "is_whole",
     "label_files",
     "manifest_file",
     "map_files",

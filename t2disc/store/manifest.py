@@ -25,15 +25,25 @@ def manifest_file(files: Sequence[StoredFile]) -> StoredFile:
 def is_intact(folder: Path, manifest: StoredFile) -> bool:
     """Tell whether ``folder`` holds exactly the files of ``manifest``, byte for byte."""
     try:
-        if (folder / MANIFEST).read_bytes() != manifest.content:
-            return False
-        entries = json.loads(manifest.content)["files"]
-        on_disk = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-        return on_disk == {entry["path"] for entry in entries} | {MANIFEST} and all(
-            _sha256(folder / entry["path"]) == entry["sha256"] for entry in entries
-        )
+        return (folder / MANIFEST).read_bytes() == manifest.content and _is_as_listed(folder, manifest.content)
     except OSError:
         return False
+
+
+def is_whole(folder: Path) -> bool:
+    """Tell whether ``folder`` holds exactly the files that its own manifest lists, byte for byte."""
+    try:
+        return _is_as_listed(folder, (folder / MANIFEST).read_bytes())
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return False
+
+
+def _is_as_listed(folder: Path, manifest: bytes) -> bool:
+    entries = json.loads(manifest)["files"]
+    on_disk = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    return on_disk == {entry["path"] for entry in entries} | {MANIFEST} and all(
+        _sha256(folder / entry["path"]) == entry["sha256"] for entry in entries
+    )
 
 
 def _sha256(path: Path) -> str:

@@ -6,26 +6,27 @@ import secrets
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from t2disc.errors import WriteFailed
-from t2disc.store.files import StoredFile, flush_folder, storing, write_tree
+from t2disc.store.files import StoredFile, flush_folder, keep_file, storing, write_file
 from t2disc.store.manifest import MANIFEST, is_intact, manifest_file
 
 _STAGED = ".staged"
 _ASIDE = ".aside"
 
 
-def publish_visit(target: Path, files: Sequence[StoredFile]) -> bool:
+def publish_visit(target: Path, files: Sequence[StoredFile]) -> tuple[PurePosixPath, ...]:
     """Put a visit's files under ``target`` (``OUT/sub-X/ses-Y``), all of them or none.
 
     The files and, last, their manifest are written to a hidden folder beside the target, which then takes the
-    target's place by renaming. A visit that stands there already with the same bytes is left as it is.
+    target's place by renaming. A visit that stands there already with the same bytes is left as it is; of one that
+    differs, the files that stay the same are taken over, with their times, and only the others are written.
 
     Returns
     -------
-    bool
-        Whether anything changed.
+    tuple of PurePosixPath
+        The files that were written; empty when nothing changed.
 
     Raises
     ------
@@ -36,15 +37,25 @@ def publish_visit(target: Path, files: Sequence[StoredFile]) -> bool:
     _refuse_links(target)
     manifest = manifest_file(files)
     if is_intact(target, manifest):
-        return False
+        return ()
     _refuse_foreign(target)
     staged = target.with_name(f".{target.name}.{secrets.token_hex(4)}{_STAGED}")
     try:
-        write_tree(staged, [*files, manifest])
+        written = [file.path for file in files if _stage(file, staged, target)]
+        write_file(staged / MANIFEST, manifest.content)
         _swap(staged, target)
     except BaseException:
         shutil.rmtree(staged, ignore_errors=True)
         raise
+    return (*written, manifest.path)
+
+
+def _stage(file: StoredFile, staged: Path, target: Path) -> bool:
+    """Take a file over from ``target`` if it stands there already, otherwise write it; tell whether it was written."""
+    new, old = (folder.joinpath(*file.path.parts) for folder in (staged, target))
+    if keep_file(old, new, file.content):
+        return False
+    write_file(new, file.content)
     return True
 
 
