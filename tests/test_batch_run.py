@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
-from shutil import rmtree
+from shutil import copytree, ignore_patterns, rmtree
 
 import nibabel as nib
 import numpy as np
@@ -17,12 +19,13 @@ from slices import series, write
 from studies import T2_MS, broken_visit, label_map, small_study, sound_visit, tree
 
 from t2disc import study
-from t2disc.batch import Decision, RunSettings, StudyOutcome, as_refusal, decide, run_study
+from t2disc.batch import Decision, Earlier, RunSettings, StudyOutcome, Wanted, as_refusal, decide, run_study
+from t2disc.batch.plan import compare
 from t2disc.batch.progress import Silent
 from t2disc.errors import DiskFull, OutputBusy, SliceMissing, VisitOrderUnknown
 from t2disc.model import NoiseEstimate, T2Map, Visit
-from t2disc.model.protocol import FitSettings, IngestSettings, Protocol
-from t2disc.store import VisitRecord, output_lock
+from t2disc.model.protocol import FitSettings, IngestSettings, Protocol, SegmentSettings, StudySettings
+from t2disc.store import Basis, StoredFile, VisitRecord, output_lock
 from t2disc.study.notes import fit_notes
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
@@ -119,8 +122,16 @@ def test_names_and_order_of_files_change_no_byte(measured, tmp_path):
     for n, path in enumerate(sorted(again.rglob("im*"), reverse=True)):
         path.rename(path.with_name(f"{(n * 7919) % 10007:05d}.bin"))
     run(again, tmp_path / "out")
-    # identifiers are drawn anew by the factory; no output may hold them
-    assert tree(tmp_path / "out") == tree(measured / "out")
+    # identifiers are drawn anew by the factory; no output may hold them, and the check sum of the files alone differs
+    assert without_check_sums(tmp_path / "out") == without_check_sums(measured / "out")
+
+
+def without_check_sums(out: Path) -> dict[str, bytes]:
+    pattern = rb'"(images_sha256|sha256)": "[0-9a-f]{64}"'
+    return {
+        name: re.sub(pattern, b"", content) if name.endswith(("_record.json", "manifest.json")) else content
+        for name, content in tree(out).items()
+    }
 
 
 def test_the_visits_may_run_in_any_order(measured, tmp_path):
@@ -268,10 +279,12 @@ class Listener(Silent):
     def __init__(self) -> None:
         self.warned: list[tuple[str, str]] = []
         self.whys: list[str] = []
+        self.actions: list[str] = []
         self.compared: list[str] = []
 
     def visit_started(self, visit: Visit, decision: Decision) -> None:
         self.whys.append(decision.why)
+        self.actions.append(decision.action)
 
     def visit_warned(self, visit: Visit, text: str) -> None:
         self.warned.append((visit.key, text))
@@ -410,19 +423,146 @@ def test_a_signal_frees_the_lock_and_leaves_nothing_half_written(measured, tmp_p
 
 
 # ------------------------------------------------------------------------------------------------ decisions
-def record(**changes: str) -> VisitRecord:
-    return VisitRecord(**{"participant_id": "sub-1", "session_id": "ses-1", "status": "done"} | changes)
+BASIS = Basis(images_sha256="i", labels_sha256="l", maps_settings_sha256="m", labels_settings_sha256="s")
 
 
-def test_why_a_visit_runs_tells_its_earlier_version_or_its_refusal():
-    assert "0.0.1" in decide(record(version="0.0.1")).why
-    assert "slice-missing" in decide(record(status="quarantined", code="slice-missing")).why
+def record(**changes: object) -> VisitRecord:
+    return VisitRecord(**{"participant_id": "sub-1", "session_id": "ses-1", "status": "done", "basis": BASIS} | changes)
+
+
+def earlier(**changes: object) -> Earlier:
+    outputs = {"is_whole": True, "has_pictures": False, "lacks_pictures": False}
+    of_record = {name: value for name, value in changes.items() if name not in outputs}
+    return Earlier(record=record(**of_record), **{name: changes.get(name, value) for name, value in outputs.items()})
+
+
+def changed(**changes: str) -> Wanted:
+    return Wanted(basis=replace(BASIS, **changes))
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "action", "why"),
+    [
+        (earlier(), Wanted(basis=BASIS), "skip", "nothing"),
+        (None, Wanted(basis=BASIS), "run", "no earlier result"),
+        (earlier(version="0.0.1"), Wanted(basis=BASIS), "run", "0.0.1"),
+        (earlier(status="quarantined", code="slice-missing", basis=None), Wanted(basis=BASIS), "run", "slice-missing"),
+        (earlier(basis=None), Wanted(basis=BASIS), "run", "cannot be told"),
+        (earlier(), Wanted(basis=None), "run", "cannot be told"),
+        (earlier(is_whole=False), Wanted(basis=BASIS), "run", "lost"),
+        (earlier(is_whole=False), changed(labels_sha256="x"), "run", "lost"),
+        (earlier(), changed(images_sha256="x"), "run", "other files"),
+        (earlier(), changed(maps_settings_sha256="x"), "run", "[fit]"),
+        (earlier(), changed(images_sha256="x", labels_sha256="x"), "run", "other files"),
+        (earlier(), changed(labels_sha256="x"), "relabel", "other labels"),
+        (earlier(), changed(labels_settings_sha256="x"), "relabel", "settings of the labels"),
+        (earlier(index_level="L4/L5"), Wanted(basis=BASIS), "relabel", "L4/L5 -> none"),
+        (earlier(), Wanted(basis=BASIS, index_level="L4/L5"), "relabel", "none -> L4/L5"),
+        (earlier(), Wanted(basis=BASIS, with_pictures=True), "relabel", "pictures asked for"),
+        (earlier(has_pictures=True), Wanted(basis=BASIS), "relabel", "no longer"),
+        (earlier(has_pictures=True), Wanted(basis=BASIS, with_pictures=True), "skip", "nothing"),
+        (earlier(lacks_pictures=True), Wanted(basis=BASIS, with_pictures=True), "relabel", "pictures asked for"),
+        (earlier(lacks_pictures=True), Wanted(basis=BASIS), "relabel", "pictures"),
+        (earlier(), replace(changed(labels_sha256="x"), with_pictures=True), "relabel", "other labels, pictures"),
+    ],
+)
+def test_what_is_done_with_a_visit_and_why(before, now, action, why):
+    decision = decide(before, now)
+    assert decision.action == action
+    assert why in decision.why
+
+
+@pytest.mark.parametrize("changes", [{}, {"index_level": "L5/S1"}, {"labels_sha256": "x"}])
+def test_a_record_that_differs_in_its_basis_alone_tells_the_same_numbers(changes):
+    of_basis = {name: value for name, value in changes.items() if name != "index_level"}
+    of_record = {name: value for name, value in changes.items() if name == "index_level"}
+    now = record(basis=replace(BASIS, **of_basis), **of_record)
+    told = compare(record(), now, has_changed=True)
+    assert told.startswith("numbers unchanged") is not bool(of_record)
 
 
 def test_a_run_tells_a_first_result_from_a_repeated_one(measured, tmp_path):
     listeners = [Listener(), Listener()]
     for listener in listeners:
         run(measured, tmp_path, reporter=listener)
+    assert [listener.actions for listener in listeners] == [["run"] * 2, ["skip"] * 2]
     first, second = (set(listener.whys) for listener in listeners)
     assert len(first) == len(second) == 1
     assert first != second
+
+
+# ------------------------------------------------------------------------------------------------ skipping
+def test_a_visit_that_is_skipped_is_not_read_again_and_its_tables_are_the_same(measured, tmp_path, monkeypatch):
+    run(measured, tmp_path)
+    before = tree(tmp_path)
+    monkeypatch.setattr("t2disc.ingest.load_stack", None)
+    (tmp_path / "discs.tsv").unlink()
+    assert not run(measured, tmp_path).quarantined
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("damage", ["changed", "missing"])
+def test_outputs_that_were_damaged_are_put_right(measured, tmp_path, damage):
+    run(measured, tmp_path)
+    before = tree(tmp_path)
+    path = tmp_path / "sub-P1" / "ses-baseline" / "anat" / "sub-P1_ses-baseline_T2map.nii.gz"
+    path.unlink() if damage == "missing" else path.write_bytes(path.read_bytes()[:-1] + b"x")
+    listener = Listener()
+    run(measured, tmp_path, reporter=listener)
+    assert listener.actions == ["run", "skip"]
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("protocol", "action"),
+    [
+        (Protocol(fit=FitSettings(min_snr=1.0)), "run"),
+        (Protocol(ingest=IngestSettings(n_echoes=4)), "run"),
+        (Protocol(segment=SegmentSettings(least_confidence=0.9)), "relabel"),
+        (Protocol(study=StudySettings(visit_order=("baseline", "month12"))), "skip"),
+    ],
+)
+def test_settings_run_again_what_depends_on_them(measured, tmp_path, protocol, action):
+    run(measured, tmp_path, only="baseline")
+    listener = Listener()
+    visits = [visit for visit in study.find_visits(measured, ignore=[measured / "out"]) if "baseline" in visit.key]
+    run_study(visits, RunSettings(out=tmp_path, protocol=protocol, labels_dir=measured / "labels"), listener)
+    assert listener.actions == [action]
+
+
+def test_another_table_beside_a_label_map_is_another_label_map(tmp_path):
+    folder = small_study(tmp_path)
+    run(folder, folder / "out")
+    (folder / "labels" / "sub-P1_ses-month12_dseg.tsv").write_text("index\tname\n1\tL3/L4\n2\tL4/L5\n")
+    listener = Listener()
+    run(folder, folder / "out", reporter=listener)
+    assert listener.actions == ["skip", "relabel"]
+    assert {row["level"] for row in table(folder / "out", "discs.tsv")} == {"L3/L4", "L4/L5", "L5/S1"}
+
+
+def test_maps_that_differ_though_nothing_has_changed_are_warned_of(measured, tmp_path, monkeypatch):
+    run(measured, tmp_path, only="baseline")
+    real = study.visit_files
+
+    def differ(result: study.VisitResult) -> tuple[StoredFile, ...]:
+        files = real(result)
+        return (replace(files[0], content=files[0].content + b"x"), *files[1:])
+
+    monkeypatch.setattr("t2disc.study.visit_files", differ)
+    listener = Listener()
+    run(measured, tmp_path, only="baseline", reporter=listener, with_figures=True)
+    assert listener.actions == ["relabel"]
+    assert any("maps differ" in text for _, text in listener.warned)
+
+
+def test_files_under_other_names_are_the_same_files(measured, tmp_path):
+    copy = copytree(measured, tmp_path / "copy", ignore=ignore_patterns("out"))
+    out = tmp_path / "out"
+    run(measured, out)
+    for n, path in enumerate(sorted(copy.rglob("im*"), reverse=True)):
+        path.rename(path.with_name(f"{(n * 7919) % 10007:05d}.bin"))
+    listener = Listener()
+    run(copy, out, reporter=listener)
+    assert listener.actions == ["skip", "skip"]
+    run(copy, tmp_path / "again")
+    assert tree(tmp_path / "again") == tree(out)

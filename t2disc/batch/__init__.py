@@ -1,8 +1,18 @@
 """What to run, and running it: one bad visit never stops the others."""
 
 from t2disc.batch.faults import as_refusal
-from t2disc.batch.plan import Decision, decide
+from t2disc.batch.plan import Decision, Earlier, Wanted, decide
 from t2disc.batch.progress import Reporter
 from t2disc.batch.run import RunSettings, StudyOutcome, run_study
 
-__all__ = ["Decision", "Reporter", "RunSettings", "StudyOutcome", "as_refusal", "decide", "run_study"]
+__all__ = [
+    "Decision",
+    "Earlier",
+    "Reporter",
+    "RunSettings",
+    "StudyOutcome",
+    "Wanted",
+    "as_refusal",
+    "decide",
+    "run_study",
+]

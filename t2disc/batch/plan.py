@@ -2,39 +2,91 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from t2disc import __version__
-from t2disc.store import FitFacts, VisitRecord, record_file
+from t2disc.store import Basis, FitFacts, VisitRecord, record_file
 
 if TYPE_CHECKING:
     from t2disc.model.protocol import FitSettings
 
-Action = Literal["run"]  # skipping what is up to date comes with the inputs' check sums
+Action = Literal["run", "relabel", "skip"]
+
+_DIFFERS = "differs from the earlier result"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """Whether a visit runs, and the reason in words."""
+    """What is done with a visit, and the reason in words.
+
+    ``run`` measures it. ``relabel`` does so too, but nothing that the maps depend on has changed: their files stay as
+    they are, and only what depends on labels or pictures is written anew. ``skip`` leaves the visit's outputs alone.
+    """
 
     action: Action
     why: str
 
 
-def decide(previous: VisitRecord | None) -> Decision:
-    """Decide whether a visit runs, from the record of its last run.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """The outputs of a visit's last run: their record, whether they are whole, whether there are pictures."""
 
-    For now every visit runs, and only the reason differs: a run writes nothing when its bytes are those that are
-    there. Skipping what is up to date needs the inputs' check sums in the record; this function is where it goes.
-    """
-    if previous is None:
+    record: VisitRecord
+    is_whole: bool
+    has_pictures: bool
+    lacks_pictures: bool = False  # they could not be drawn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a run would make a visit's outputs from, and whether it would draw."""
+
+    basis: Basis | None  # None where the inputs cannot be told
+    index_level: str | None = None
+    with_pictures: bool = False
+
+
+def decide(earlier: Earlier | None, wanted: Wanted) -> Decision:
+    """Decide what is done with a visit, from the outputs of its last run and what they would be made from now."""
+    if earlier is None:
         return Decision(action="run", why="no earlier result")
-    if previous.version != __version__:
-        return Decision(action="run", why=f"earlier result by version {previous.version}")
-    if not previous.is_done:
-        return Decision(action="run", why=f"quarantined before: {previous.code}")
-    return Decision(action="run", why="measured again, to be compared with the earlier result")
+    if why := next(_reasons_to_run(earlier, wanted.basis), ""):
+        return Decision(action="run", why=why)
+    if why := ", ".join(_reasons_to_relabel(earlier, wanted)):
+        return Decision(action="relabel", why=why)
+    return Decision(action="skip", why="nothing has changed since its last run")
+
+
+def _reasons_to_run(earlier: Earlier, now: Basis | None) -> Iterator[str]:
+    record, before = earlier.record, earlier.record.basis
+    if record.version != __version__:
+        yield f"earlier result by version {record.version}"
+    if not record.is_done:
+        yield f"quarantined before: {record.code}"
+    if before is None or now is None:
+        yield "it cannot be told whether the inputs have changed"
+        return
+    if not earlier.is_whole:
+        yield "outputs were changed, added or lost since the last run"
+    if before.images_sha256 != now.images_sha256:
+        yield "other files than at the last run"
+    if before.maps_settings_sha256 != now.maps_settings_sha256:
+        yield "other settings of [ingest] or [fit]"
+
+
+def _reasons_to_relabel(earlier: Earlier, wanted: Wanted) -> Iterator[str]:
+    record, before, now = earlier.record, earlier.record.basis, wanted.basis
+    if before is not None and now is not None:
+        if before.labels_sha256 != now.labels_sha256:
+            yield "other labels"
+        if before.labels_settings_sha256 != now.labels_settings_sha256:
+            yield "other settings of the labels"
+    if record.index_level != wanted.index_level:
+        yield f"other treated level: {record.index_level or 'none'} -> {wanted.index_level or 'none'}"
+    if earlier.has_pictures != wanted.with_pictures or earlier.lacks_pictures:
+        yield "pictures asked for" if wanted.with_pictures else "pictures no longer asked for"
 
 
 def changed_settings(earlier: FitFacts | None, wanted: FitSettings) -> tuple[str, ...]:
@@ -51,6 +103,5 @@ def compare(earlier: VisitRecord | None, record: VisitRecord, *, has_changed: bo
         return "first result"
     if not has_changed:
         return "unchanged"
-    if record_file(earlier).content == record_file(record).content:
-        return "numbers unchanged, other files differ from the earlier result"
-    return "differs from the earlier result"
+    one, other = (record_file(replace(each, basis=None)).content for each in (earlier, record))
+    return "numbers unchanged, other files differ from the earlier result" if one == other else _DIFFERS

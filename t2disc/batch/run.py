@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from t2disc import store, study
 from t2disc.batch.faults import as_refusal
-from t2disc.batch.plan import changed_settings, compare, decide
+from t2disc.batch.plan import Decision, Earlier, Wanted, changed_settings, compare, decide
 from t2disc.batch.progress import Reporter, Silent
 from t2disc.errors import InstallError, StoreError
 from t2disc.model import Visit
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from t2disc.model.protocol import Protocol
 
     Files = tuple[store.StoredFile, ...]
+    Paths = tuple[PurePosixPath, ...]
+
+_NOT_DRAWN = "pictures could not be drawn"
+_NOTHING: Paths = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +32,13 @@ class RunSettings:
     out: Path
     protocol: Protocol
     labels_dir: Path | None = None
+    corrections_dir: Path | None = None  # its label maps come before those of labels_dir
     with_figures: bool = False
+
+    @property
+    def label_folders(self) -> study.LabelFolders:
+        """Where label maps are looked for."""
+        return study.LabelFolders(corrections=self.corrections_dir, given=self.labels_dir)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +64,7 @@ def run_study(visits: Sequence[Visit], settings: RunSettings, reporter: Reporter
         All visits of the study, as found by :func:`t2disc.study.find_visits`: the tables hold these and no others.
         Results of other visits that lie in the output folder stay there, and a warning names them.
     settings
-        Output folder, protocol, labels.
+        Output folder, protocol, labels, corrections.
     reporter
         Listens to the run.
 
@@ -96,27 +106,75 @@ def _strangers(out: Path, records: Sequence[store.VisitRecord]) -> tuple[str, ..
 
 
 def _run_visit(visit: Visit, settings: RunSettings, reporter: Reporter) -> store.VisitRecord:
-    previous = store.read_record(settings.out, visit.participant_id, visit.session_id)
-    decision = decide(previous)
+    earlier, wanted = _earlier(visit, settings.out), _wanted(visit, settings)
+    previous = earlier.record if earlier else None
+    decision = decide(earlier, wanted)
     reporter.visit_started(visit, decision)
     if changed := changed_settings(previous.fit if previous else None, settings.protocol.fit):
         reporter.visit_warned(visit, f"other settings than those of the earlier result: {', '.join(changed)}")
     started = perf_counter()
-    record, files = _attempt(visit, settings, reporter)
-    if study.T2_STAR in record.notes:
-        reporter.visit_warned(visit, study.T2_STAR)
-    has_changed = store.publish_visit(settings.out / visit.participant_id / visit.session_id, files)
-    reporter.visit_finished(record, perf_counter() - started, compare(previous, record, has_changed=has_changed))
+    record, written = previous, _NOTHING
+    if record is None or decision.action != "skip":
+        record, written = _measure(visit, settings, wanted, reporter)
+    for warning in _warnings(record, decision, written):
+        reporter.visit_warned(visit, warning)
+    reporter.visit_finished(record, perf_counter() - started, compare(previous, record, has_changed=bool(written)))
     return record
 
 
-def _attempt(visit: Visit, settings: RunSettings, reporter: Reporter) -> tuple[store.VisitRecord, Files]:
+def _earlier(visit: Visit, out: Path) -> Earlier | None:
+    record = store.read_record(out, visit.participant_id, visit.session_id)
+    if record is None:
+        return None
+    folder = _folder(visit, out)
+    return Earlier(
+        record=record,
+        is_whole=store.is_whole(folder),
+        has_pictures=store.has_figures(folder),
+        lacks_pictures=any(note.startswith(_NOT_DRAWN) for note in record.notes),
+    )
+
+
+def _wanted(visit: Visit, settings: RunSettings) -> Wanted:
+    basis = study.visit_basis(visit, settings.protocol, settings.label_folders)
+    return Wanted(basis=basis, index_level=visit.index_level, with_pictures=settings.with_figures)
+
+
+def _folder(visit: Visit, out: Path) -> Path:
+    return out / visit.participant_id / visit.session_id
+
+
+def _measure(
+    visit: Visit, settings: RunSettings, wanted: Wanted, reporter: Reporter
+) -> tuple[store.VisitRecord, Paths]:
+    """Run a visit and put its outputs in place; return its record and the files that were written."""
+    record, files = _attempt(visit, settings, wanted, reporter)
+    return record, store.publish_visit(_folder(visit, settings.out), files)
+
+
+def _warnings(record: store.VisitRecord, decision: Decision, written: Paths) -> Iterator[str]:
+    """Tell what should be looked at in a visit that is done."""
+    if study.T2_STAR in record.notes:
+        yield study.T2_STAR
+    if decision.action == "relabel" and record.is_done and any(map(_is_map, written)):
+        yield "its maps differ from the earlier ones though nothing they depend on has changed: another computer?"
+    for reason in record.labels.reasons:
+        yield f"to review: {reason}"
+
+
+def _is_map(path: PurePosixPath) -> bool:
+    return path.name.endswith((*(f"_{name}.nii.gz" for name in ("T2map", "T2starmap", "S0map")), "_mask.nii.gz"))
+
+
+def _attempt(
+    visit: Visit, settings: RunSettings, wanted: Wanted, reporter: Reporter
+) -> tuple[store.VisitRecord, Files]:
     """Tell the visit's story; when it fails, its record says why and is all that is stored of it."""
     try:
-        result = study.analyse_visit(visit, settings.protocol, settings.labels_dir)
+        result = study.analyse_visit(visit, settings.protocol, settings.label_folders)
         maps = study.visit_files(result)
         pictures, remarks = _draw(result, reporter) if settings.with_figures else ((), ())
-        record = study.visit_record(result, remarks)
+        record = replace(study.visit_record(result, remarks), basis=wanted.basis)
         return record, (*maps, *pictures, store.record_file(record))
     except (InstallError, StoreError):
         raise
@@ -130,6 +188,6 @@ def _draw(result: study.VisitResult, reporter: Reporter) -> tuple[Files, tuple[s
     try:
         return tuple(study.visit_figures(result)), ()
     except Exception as fault:
-        remark = f"pictures could not be drawn ({type(fault).__name__})"
+        remark = f"{_NOT_DRAWN} ({type(fault).__name__})"
         reporter.visit_warned(result.visit, remark)
         return (), (remark,)

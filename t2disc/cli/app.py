@@ -36,7 +36,7 @@ Labels = Annotated[
         exists=True,
         file_okay=False,
         help="Folder of disc label maps: sub-X/ses-Y/**/*_dseg.nii.gz or sub-X_ses-Y*_dseg.nii.gz, each with its "
-        "_dseg.tsv.",
+        "_dseg.tsv. Label maps in STUDY/corrections come first; other visits' discs are found automatically.",
     ),
 ]
 ProtocolFile = Annotated[

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from t2disc.batch import StudyOutcome
     from t2disc.model import Visit
     from t2disc.model.protocol import Protocol
-    from t2disc.study import PseudonymKey
+    from t2disc.study import LabelFolders, PseudonymKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,8 @@ def run_check(request: FitRequest) -> ExitCode:
     key = study.read_or_lend_key(request.study_dir) if _is_heap(request, protocol) else None
     visits = _find(request, protocol, key)
     warnings = _warnings(request, protocol, key, visits)
-    inspections = [study.inspect_visit(visit, protocol, request.labels_dir) for visit in visits]
+    folders = _label_folders(request)
+    inspections = [study.inspect_visit(visit, protocol, folders) for visit in visits]
     console = stdout_console()
     show_inspections(console, inspections)
     _warn((*warnings, *study.order_warnings(inspections, protocol.study.visit_order)))
@@ -148,7 +149,16 @@ def _warnings(
     from t2disc import study
 
     missing = study.participant_warnings(request.study_dir, visits, protocol, ignore=_ignored(request), key=key)
-    return (*missing, *study.label_warnings(visits, request.labels_dir))
+    folders = _label_folders(request)
+    unlabelled = study.label_warnings(visits, folders, automatic=protocol.segment.automatic)
+    return (*missing, *unlabelled, *study.correction_warnings(visits, folders.corrections))
+
+
+def _label_folders(request: FitRequest) -> LabelFolders:
+    from t2disc import study
+
+    corrections = study.corrections_folder(request.study_dir)
+    return study.LabelFolders(corrections=corrections, given=request.labels_dir)
 
 
 def _warn(texts: tuple[str, ...]) -> None:
@@ -178,7 +188,11 @@ def _run(
     from t2disc.cli.progress import RunProgress
 
     settings = RunSettings(
-        out=request.out, protocol=protocol, labels_dir=request.labels_dir, with_figures=request.with_figures
+        out=request.out,
+        protocol=protocol,
+        labels_dir=request.labels_dir,
+        corrections_dir=_label_folders(request).corrections,
+        with_figures=request.with_figures,
     )
     with RunProgress(stderr, request.out, command) as progress:
         _warn(warnings)

@@ -13,7 +13,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from t2disc.model import Inventory, LeftOut
-    from t2disc.store import ChangeRow, DiscRow, VisitRow
+    from t2disc.store import ChangeRow, DiscRow, VisitRecord, VisitRow
     from t2disc.study import Inspection, StudySummary
 
 _REGIONS = ("disc", "NP", "AF")
@@ -33,9 +33,7 @@ def show_inspections(console: Console, inspections: Sequence[Inspection]) -> Non
             refusal = inspection.refusal
             _line(console, f"{key}  refused [{refusal.code}] found {refusal.found}; {refusal.todo}")
         elif inspection.inventory is not None:
-            n_named = inspection.n_named
-            labels = "no labels" if n_named is None else f"labels of {counted(n_named, 'disc')}"
-            _line(console, f"{key}  use {_used(inspection.inventory)}, {labels}")
+            _line(console, f"{key}  use {_used(inspection.inventory)}, {_labels(inspection)}")
             for item in inspection.inventory.left_out:
                 _line(console, f"    leave {_left_out(item)}")
             for note in inspection.notes:
@@ -53,6 +51,13 @@ def _used(found: Inventory) -> str:
     )
 
 
+def _labels(inspection: Inspection) -> str:
+    if inspection.n_named is None:
+        return "no labels, discs are found automatically" if inspection.is_automatic else "no labels"
+    drawn = "corrected labels" if inspection.is_corrected else "labels"
+    return f"{drawn} of {counted(inspection.n_named, 'disc')}"
+
+
 def _left_out(item: LeftOut) -> str:
     series = f" of series {item.series_number}" if item.series_number is not None else ""
     return f"{item.n_images} {item.what}{series}: {item.why}"
@@ -64,7 +69,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def show_summary(console: Console, summary: StudySummary, *, with_labels: bool) -> None:
-    """Print the discs of every visit, their changes, and the visits that were refused."""
+    """Print the discs of every visit, their changes, the visits that were refused, and those to be reviewed."""
     if summary.discs:
         console.print(_disc_table(summary.discs))
     elif any(row.record.is_done for row in summary.visits):
@@ -77,6 +82,17 @@ def show_summary(console: Console, summary: StudySummary, *, with_labels: bool) 
             _line(console, f"{row.record.key}  quarantined [{row.record.code}] {row.record.reason}")
         elif not row.record.levels and summary.discs:
             _line(console, f"{row.record.key}  no disc was labelled")
+    _show_reviews(console, [row.record for row in summary.visits if row.record.needs_review])
+
+
+def _show_reviews(console: Console, records: Sequence[VisitRecord]) -> None:
+    """Print which visits a reader should look at before their numbers are used, and why."""
+    if not records:
+        return
+    _line(console, f"{counted(len(records), 'visit')} to review: {', '.join(record.key for record in records)}")
+    for record in records:
+        for reason in record.labels.reasons:
+            _line(console, f"    {record.key}  {reason}")
 
 
 def show_places(console: Console, out: Path, visits: Iterable[VisitRow], *, with_figures: bool, seconds: float) -> None:

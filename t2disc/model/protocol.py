@@ -44,6 +44,14 @@ class FitSettings(_Table):
     min_snr: float = Field(5.0, ge=0, description="Voxels whose first echo is below this multiple of sigma get no T2")
 
 
+class SegmentSettings(_Table):
+    """``[segment]``: where discs come from when no reader labelled them, and which of their voxels are measured."""
+
+    automatic: bool = Field(True, description="Find discs automatically where a visit has no label map")
+    erosion_mm: float = Field(0.0, ge=0, le=3, description="Discs lose so much at their borders before measuring, mm")
+    least_confidence: float = Field(0.5, ge=0, le=1, description="A level less sure than this is marked for review")
+
+
 class StudySettings(_Table):
     """``[study]``: how visits are told apart and put in order."""
 
@@ -58,4 +66,5 @@ class Protocol(_Table):
 
     ingest: IngestSettings = IngestSettings()
     fit: FitSettings = FitSettings()
+    segment: SegmentSettings = SegmentSettings()
     study: StudySettings = StudySettings()

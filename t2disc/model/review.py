@@ -30,6 +30,10 @@ class ReviewReason:
     detail: str
     level: str | None = None  # the disc it concerns, when it concerns one
 
+    @property
+    def words(self) -> str:
+        """What was seen, and where."""
+        return f"{self.level}: {self.detail}" if self.level else self.detail
+
     def __str__(self) -> str:
-        where = f"{self.level}: " if self.level else ""
-        return f"[{self.code.value}] {where}{self.detail}"
+        return f"[{self.code.value}] {self.words}"

@@ -30,6 +30,13 @@ _FLAG_MEANINGS = {
     Flag.NOT_CONVERGED: "Fit did not converge",
 }
 _REGION_NAMES = {Region.NP: "NP", Region.AF_ANTERIOR: "AF anterior", Region.AF_POSTERIOR: "AF posterior"}
+_PLACED = "resampled by nearest neighbour onto the T2 map's grid"
+_LABEL_SOURCES = {
+    "none": "nobody",
+    "automatic": "found by t2disc in the multi-echo series of this visit",
+    "given": f"label map given for this visit, {_PLACED}",
+    "correction": f"reader's correction for this visit, {_PLACED}",
+}
 _IGNORED_BY_VALIDATOR = (
     "discs.*",
     "changes.*",
@@ -159,7 +166,7 @@ def label_files(stem: str, discs: DiscLabels) -> tuple[StoredFile, ...]:
         return ()
     level_rows = tuple((discs.value_of(level), level) for level in discs.levels)
     region_rows = tuple((int(region), name) for region, name in _REGION_NAMES.items())
-    sources = {"Sources": ["label map given for this visit, resampled by nearest neighbour onto the T2 map's grid"]}
+    sources = {"Sources": [_LABEL_SOURCES[discs.source.kind]]}
     region_text = {"Description": "Regions of each disc by disc-relative position; see the dseg.tsv"}
     return (
         *_image(f"{stem}_desc-discs_dseg", discs.discs, discs, sources),

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from t2disc import __version__
 from t2disc.model import Acquisition, DiscMeasure, EchoStack, LeftOut, NoiseEstimate, T2Map, role_of
 from t2disc.store.files import StoredFile
+from t2disc.store.provenance import Basis, LabelFacts, read_label_facts
 
-RECORD_VERSION = 1
+RECORD_VERSION = 2
 _SUFFIX = "_desc-t2disc_record.json"
 
 Status = Literal["done", "quarantined"]
@@ -58,12 +59,14 @@ class VisitRecord:
     index_level: str | None = None
     acquisition_date: str | None = None  # YYYY-MM-DD
     levels: tuple[str, ...] = ()  # discs found
+    labels: LabelFacts = field(default_factory=LabelFacts)
     acquisition: Acquisition | None = None
     fit: FitFacts | None = None
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
     measures: tuple[DiscMeasure, ...] = ()
     version: str = __version__
+    basis: Basis | None = None  # None where the inputs could not be read as a whole, and of refused visits
 
     @property
     def key(self) -> str:
@@ -74,6 +77,15 @@ class VisitRecord:
     def is_done(self) -> bool:
         """Whether the visit has maps."""
         return self.status == "done"
+
+    @property
+    def needs_review(self) -> bool:
+        """Whether a reader should look at the labels before the numbers are used."""
+        return self.labels.needs_review
+
+    def confidence(self, level: str) -> float:
+        """Return how sure outline and name of a disc are, 0 to 1."""
+        return self.labels.confidences[self.levels.index(level)]
 
     def role(self, level: str) -> str:
         """Return ``index``, ``control`` or ``unknown``, as the visit does."""
@@ -110,11 +122,13 @@ def _record(tree: dict[str, Any]) -> VisitRecord:
         **tree
         | {
             "levels": tuple(tree["levels"]),
+            "labels": read_label_facts(tree["labels"]),
             "acquisition": _acquisition(tree["acquisition"]) if tree["acquisition"] else None,
             "fit": _fit(tree["fit"]) if tree["fit"] else None,
             "left_out": tuple(LeftOut(**item) for item in tree["left_out"]),
             "notes": tuple(tree["notes"]),
             "measures": tuple(_measure(item) for item in tree["measures"]),
+            "basis": Basis(**tree["basis"]) if tree["basis"] else None,
         }
     )
 

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any, Generic, TypeVar
 
 from t2disc.model import LEVELS, Change, DiscMeasure, Flag
+from t2disc.model.review import ReviewCode
 from t2disc.store.files import StoredFile
 from t2disc.store.records import VisitRecord
 
@@ -64,6 +65,10 @@ class Column(Generic[Row]):
         return {key: text for key, text in words.items() if text}
 
 
+def _labels_of(row: DiscRow | VisitRow) -> str | None:
+    return row.record.labels.kind if row.record.is_done else None
+
+
 def _measured(
     name: str,
     description: str,
@@ -116,6 +121,25 @@ _ORDERED_BY = {
     "single": "The participant has one visit",
     "unknown": "Nothing tells the order; the participant has no rows in changes.tsv",
 }
+_LABELS = {
+    "automatic": "Found by t2disc itself",
+    "given": "Label map of a reader or another tool, in the folder given with --labels",
+    "correction": "Label map in the folder corrections of the study, which overrules the others",
+    "none": "No disc was labelled",
+}
+_REVIEW = {
+    ReviewCode.NO_DISC_FOUND: "No disc was found",
+    ReviewCode.SACRUM_NOT_SEEN: "The sacrum, from which levels are counted, was not seen",
+    ReviewCode.SIX_LUMBAR_BODIES: "Six lumbar bodies, it seems",
+    ReviewCode.TRANSITIONAL_VERTEBRA: "A vertebra between lumbar and sacral, it seems",
+    ReviewCode.DISC_MISSING: "A disc between two that were found is missing",
+    ReviewCode.GAP_IN_ORDER: "The distances between discs leave room for another",
+    ReviewCode.DISC_CUT_OFF: "A disc is cut by the edge of the image",
+    ReviewCode.NAMING_UNCERTAIN: "It is not sure which level is which",
+    ReviewCode.OUTLINE_UNCERTAIN: "The outline of a disc is not sure",
+    ReviewCode.TOO_FEW_SLICES: "A disc is seen in too few slices",
+    ReviewCode.INDEX_LEVEL_NOT_FOUND: "The treated disc is not among those labelled",
+}
 _LACKING = "n/a where the visit lacks the disc"
 
 DISC_COLUMNS: tuple[Column[DiscRow], ...] = (
@@ -141,7 +165,15 @@ DISC_COLUMNS: tuple[Column[DiscRow], ...] = (
         "ratio",
         2,
     ),
+    Column("labels", "Where the outline and the name of the disc come from", _labels_of, levels=_LABELS),
+    Column(
+        "confidence",
+        "How sure outline and name of the disc are, 0 to 1; 1 where a reader gave them",
+        lambda row: row.record.confidence(row.measure.level),
+        decimals=3,
+    ),
 )
+
 
 CHANGE_COLUMNS: tuple[Column[ChangeRow], ...] = (
     Column("participant_id", _PARTICIPANT, lambda row: row.participant_id),
@@ -175,6 +207,24 @@ VISIT_COLUMNS: tuple[Column[VisitRow], ...] = (
     _record("acquisition_date", "Date of acquisition, where the header tells one"),
     _record("index_level", "Treated disc of the participant", _LEVELS),
     Column("n_discs", "Discs labelled", lambda row: len(row.record.levels) if row.record.is_done else None),
+    Column("labels", "Where the visit's labels come from", _labels_of, levels=_LABELS),
+    Column(
+        "labels_sha256",
+        "SHA-256 of the label map, or of the weights of the network that found the discs",
+        lambda row: row.record.labels.sha256,
+    ),
+    Column(
+        "review",
+        "Why a reader should look at the labels before the numbers are used: codes, separated by semicolons; n/a "
+        "where nothing speaks against them",
+        lambda row: ";".join(row.record.labels.review_codes),
+        levels={code.value: text for code, text in _REVIEW.items()},
+    ),
+    Column(
+        "review_reasons",
+        "The same in words, separated by semicolons",
+        lambda row: "; ".join(reason.words for reason in row.record.labels.reasons),
+    ),
     Column("model", "Signal model", lambda row: row.record.fit and row.record.fit.model),
     Column("n_echoes", "Echoes used", lambda row: row.record.fit and len(row.record.fit.echo_times_ms)),
     Column("n_fitted", "Voxels with a T2 in the whole image", lambda row: row.record.fit and row.record.fit.n_fitted),

@@ -1,7 +1,9 @@
 """Which visits exist, in which order; the story of one visit and of a pair of visits."""
 
+from t2disc.study.basis import visit_basis
+from t2disc.study.corrections import correction_warnings, corrections_folder
 from t2disc.study.find import find_visits
-from t2disc.study.labels import label_warnings
+from t2disc.study.labels import LabelFolders, label_warnings
 from t2disc.study.layout import detect_layout
 from t2disc.study.missing import participant_warnings
 from t2disc.study.notes import T2_STAR
@@ -24,11 +26,14 @@ from t2disc.study.visit import (
 __all__ = [
     "T2_STAR",
     "Inspection",
+    "LabelFolders",
     "PseudonymKey",
     "StudySummary",
     "VisitOrder",
     "VisitResult",
     "analyse_visit",
+    "correction_warnings",
+    "corrections_folder",
     "detect_layout",
     "find_visits",
     "inspect_visit",
@@ -43,6 +48,7 @@ __all__ = [
     "refusal_record",
     "refuse_misplaced_out",
     "summarise",
+    "visit_basis",
     "visit_figures",
     "visit_files",
     "visit_record",

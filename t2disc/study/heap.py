@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from t2disc.errors import DicomUnreadable, LayoutUnclear, NameCollision
 from t2disc.model import Visit
+from t2disc.study.layout import CORRECTIONS, list_folder
 from t2disc.study.order import usual_day
 from t2disc.study.participants import index_levels, read_participants
 from t2disc.study.pseudonym import PseudonymKey, pseudonym
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     Owned = tuple[Path, Identity]
 
 _UNDATED = "ses-undated"
-_NO_HEAP = ("derivatives", "labels")  # folders of a heap that hold outputs and labels
+_NO_HEAP = frozenset({"derivatives", "labels", CORRECTIONS})  # folders of a heap that hold outputs and labels
 
 
 def visits_of_heap(study_dir: Path, key: PseudonymKey, ignore: Collection[Path] = ()) -> list[Visit]:
@@ -81,7 +82,8 @@ def _owned_files(study_dir: Path, ignore: Collection[Path]) -> list[Owned]:
 def _files(study_dir: Path, ignore: Collection[Path]) -> Iterator[Path]:
     from t2disc.ingest import walk_files
 
-    ignored = [path.resolve() for path in (*ignore, *(study_dir / name for name in _NO_HEAP))]
+    others = (path for path in list_folder(study_dir) if path.name.lower() in _NO_HEAP)
+    ignored = [path.resolve() for path in (*ignore, *others)]
     for path in walk_files(study_dir):
         if not any(path.resolve().is_relative_to(folder) for folder in ignored):
             yield path

@@ -1,66 +1,136 @@
-"""The label map that belongs to a visit, in the folder given with ``--labels``."""
+"""The label map that belongs to a visit: a reader's correction, otherwise one that was given, otherwise none."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from t2disc.errors import LabelsMissing, LabelsRepeated
-from t2disc.model import Visit
-
-NO_LABELS = "no label map for this visit: no disc was labelled"
+from t2disc.model import LabelMap, Visit
 
 _ENDINGS = ("_dseg.nii.gz", "_dseg.nii")
 _NOT_DISCS = "_desc-regions_"  # t2disc's own region maps may lie beside its disc maps
+_FOUND_HERE = "discs are found automatically"
+_NOT_LABELLED = "no disc is labelled"
 
 
-def find_label_map(visit: Visit, labels_dir: Path | None) -> Path | None:
-    """Return the visit's label map: ``sub-X/ses-Y/**/*_dseg.nii[.gz]`` or ``sub-X_ses-Y*_dseg.nii[.gz]``.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelFolders:
+    """Where label maps are looked for: the study's ``corrections``, which come first, and the ``--labels`` folder."""
+
+    corrections: Path | None = field(default=None, repr=False)
+    given: Path | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelFile:
+    """The label map to use for a visit, and whether it is a correction."""
+
+    path: Path = field(repr=False)
+    kind: Literal["given", "correction"]
+
+    @property
+    def companions(self) -> tuple[Path, ...]:
+        """The files of the same name with other endings, such as the table that names the map's values; sorted."""
+        stem = label_stem(self.path)
+        beside = (path for path in self.path.parent.iterdir() if label_stem(path) == stem and path != self.path)
+        return tuple(sorted(path for path in beside if path.is_file()))
+
+
+def find_label_file(visit: Visit, folders: LabelFolders) -> LabelFile | None:
+    """Return the label map to use for a visit; ``None`` where its discs are to be found automatically.
+
+    A map is named ``sub-X/ses-Y/**/*_dseg.nii[.gz]`` or ``sub-X_ses-Y*_dseg.nii[.gz]`` in either folder.
 
     Raises
     ------
     LabelsRepeated
-        ``labels-repeated``: several label maps for one visit.
+        ``labels-repeated``: several label maps for one visit in one folder.
     """
-    found = list(_label_maps(visit, labels_dir)) if labels_dir else []
-    if len(found) > 1:
+    correction = _only(label_maps(visit, folders.corrections), visit, "in corrections")
+    if correction is not None:
+        return LabelFile(path=correction, kind="correction")
+    given = _only(label_maps(visit, folders.given), visit, "in the folder given with --labels")
+    return LabelFile(path=given, kind="given") if given is not None else None
+
+
+def _only(found: Iterator[Path], visit: Visit, where: str) -> Path | None:
+    paths = list(found)
+    if len(paths) > 1:
         raise LabelsRepeated(
-            f"{len(found)} label maps for one visit",
+            f"{len(paths)} label maps for one visit {where}",
             expected="one *_dseg.nii.gz per visit",
-            todo="keep the one to use in the folder given with --labels",
+            todo="keep the one to use, and move the others away",
             where=visit.key,
         )
-    return found[0] if found else None
+    return paths[0] if paths else None
 
 
-def label_warnings(visits: Sequence[Visit], labels_dir: Path | None) -> tuple[str, ...]:
-    """Tell, before anything is measured, which visits have no label map in the folder given for them.
+def read_labels(file: LabelFile) -> LabelMap:
+    """Read a visit's label map and keep where it comes from, with the SHA-256 of the file.
+
+    Raises
+    ------
+    LabelError
+        As :func:`t2disc.ingest.load_labels`.
+    """
+    from t2disc.ingest import load_labels
+
+    labels = load_labels(file.path)
+    with file.path.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    return replace(labels, source=replace(labels.source, kind=file.kind, sha256=sha256))
+
+
+def label_warnings(visits: Sequence[Visit], folders: LabelFolders, *, automatic: bool = True) -> Iterator[str]:
+    """Tell, before anything is measured, for which visits the folder given with ``--labels`` has no label map.
+
+    Parameters
+    ----------
+    visits, folders
+        The study's visits, and where their label maps are.
+    automatic
+        Whether the discs of the others are found automatically, see ``[segment]`` of the protocol file.
 
     Raises
     ------
     LabelsMissing
-        ``labels-missing``: none has one, so that the folder is not that of this study's labels.
+        ``labels-missing``: it has none for any visit, so that the folder is not that of this study's labels.
     """
-    if labels_dir is None:
-        return ()
-    without = [visit for visit in visits if not any(_label_maps(visit, labels_dir))]
+    if folders.given is None:
+        return
+    without = [visit for visit in visits if not any(label_maps(visit, folders.given))]
     if len(without) == len(visits):
         raise LabelsMissing(
             f"a folder of labels without a label map for any of {len(visits)} visits",
             expected="sub-X/ses-Y/**/*_dseg.nii.gz or sub-X_ses-Y*_dseg.nii.gz, named as t2disc check names the visits",
         )
-    return tuple(f"{visit.key}: {NO_LABELS}" for visit in without)
+    instead = _FOUND_HERE if automatic else _NOT_LABELLED
+    for visit in without:
+        if not any(label_maps(visit, folders.corrections)):
+            yield f"{visit.key}: no label map for this visit: {instead}"
 
 
-def _label_maps(visit: Visit, labels_dir: Path) -> Iterator[Path]:
-    return (path for path in _candidates(visit, labels_dir) if _NOT_DISCS not in path.name)
-
-
-def _candidates(visit: Visit, labels_dir: Path) -> Iterator[Path]:
-    nested = labels_dir / visit.participant_id / visit.session_id
+def label_maps(visit: Visit, folder: Path | None) -> Iterator[Path]:
+    """Yield the label maps of a visit in a folder, sorted by name; there should be one at most."""
+    if folder is None or not folder.is_dir():
+        return
+    nested = folder / visit.participant_id / visit.session_id
     if nested.is_dir():
-        yield from sorted(path for path in nested.rglob("*") if path.name.endswith(_ENDINGS))
-    if labels_dir.is_dir():
-        for path in sorted(labels_dir.iterdir()):
-            if path.name.startswith(f"{visit.stem}_") and path.name.endswith(_ENDINGS):
-                yield path
+        yield from (path for path in sorted(nested.rglob("*")) if is_label_map(path))
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(f"{visit.stem}_") and is_label_map(path):
+            yield path
+
+
+def is_label_map(path: Path) -> bool:
+    """Tell by its name whether a file is a map of discs; the hidden copies that some systems make are none."""
+    return path.name.endswith(_ENDINGS) and _NOT_DISCS not in path.name and not path.name.startswith(".")
+
+
+def label_stem(path: Path) -> str:
+    """Return what a label map and the table that names its values have in common: the name up to the first dot."""
+    return path.name.split(".", 1)[0]

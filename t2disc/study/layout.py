@@ -13,8 +13,12 @@ from t2disc.study.smallfile import read_small_file
 
 Layout = Literal["folders", "bids", "heap"]
 
-IGNORED = frozenset({"derivatives", "labels", "sourcedata", "code", "phenotype", "stimuli", "truth", "logs"})
-"""Folders of a study folder that hold no visits: outputs, labels, and the side folders of BIDS."""
+CORRECTIONS = "corrections"
+"""Folder of a study folder for readers' corrections of labels."""
+IGNORED = frozenset(
+    {"derivatives", "labels", CORRECTIONS, "sourcedata", "code", "phenotype", "stimuli", "truth", "logs"}
+)
+"""Folders of a study folder that hold no visits: outputs, labels, corrections, and the side folders of BIDS."""
 
 
 def detect_layout(study_dir: Path, wanted: str = "auto", ignore: Collection[Path] = ()) -> Layout:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from t2disc.model import Acquisition, T2Map
+from t2disc.model import Acquisition, DiscLabels, T2Map
 
 T2_STAR = "gradient echo: the maps and the numbers are T2*, not T2"
+NO_LABELS = "no label map for this visit: no disc was labelled"
+AUTOMATIC = "no label map for this visit: its discs were found automatically"
+NO_DISC = "no label map for this visit, and no disc was found automatically"
 
 
 def acquisition_notes(acquisition: Acquisition) -> Iterator[str]:
@@ -23,3 +26,12 @@ def fit_notes(t2map: T2Map) -> Iterator[str]:
         yield "noise unknown: SNR not tested"
     if t2map.echo_times_ms.size == 2:
         yield "2 echoes: no standard error"
+
+
+def label_notes(discs: DiscLabels) -> Iterator[str]:
+    """Tell who labelled the discs where no reader did, and what was noticed of the labels."""
+    if discs.source.kind == "automatic":
+        yield AUTOMATIC if discs.levels else NO_DISC
+    elif not discs.levels:
+        yield NO_LABELS
+    yield from discs.notes

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from t2disc.errors import ArgumentInvalid
 from t2disc.store import is_own_dataset
-from t2disc.study.layout import list_folder
+from t2disc.study.layout import CORRECTIONS, list_folder
 
 _OUTPUTS = "derivatives"
 _TODO = "choose another output folder with -o, or leave it out for STUDY/derivatives/t2disc"
@@ -17,7 +17,8 @@ def refuse_misplaced_out(study_dir: Path, out: Path, labels_dir: Path | None = N
 
     Inside the study folder, outputs go below ``derivatives`` or into a direct sub-folder that is new, empty or holds
     earlier outputs of t2disc. They never go into the folder of labels or above it; where that folder is or holds the
-    study itself, the rule for the study is enough.
+    study itself, the rule for the study is enough. The study's folder ``corrections`` takes no outputs even when it is
+    empty.
 
     Raises
     ------
@@ -43,6 +44,8 @@ def _is_free(study_dir: Path, out: Path) -> bool:
     first, *deeper = out.relative_to(study_dir).parts
     if deeper:
         return first == _OUTPUTS
+    if first.lower() == CORRECTIONS:
+        return False
     return not out.exists() or (out.is_dir() and (not list_folder(out) or is_own_dataset(out)))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,11 +11,14 @@ import numpy as np
 from t2disc import store
 from t2disc.errors import T2DiscError
 from t2disc.model import DiscLabels, DiscMeasure, EchoStack, Inventory, LabelMap, T2Map, Visit
-from t2disc.study.labels import NO_LABELS, find_label_map
-from t2disc.study.notes import acquisition_notes, fit_notes
+from t2disc.model.review import ReviewCode, ReviewReason
+from t2disc.study.labels import LabelFolders, find_label_file, read_labels
+from t2disc.study.notes import acquisition_notes, fit_notes, label_notes
 
 if TYPE_CHECKING:
     from t2disc.model.protocol import Protocol
+
+NO_FOLDERS = LabelFolders()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,6 +41,8 @@ class Inspection:
     inventory: Inventory | None = None
     refusal: T2DiscError | None = None
     n_named: int | None = None  # discs that the visit's label table names; None without labels
+    is_corrected: bool = False  # whether the labels are a reader's correction
+    is_automatic: bool = False  # whether discs are to be found automatically
 
     @property
     def acquisition_date(self) -> str | None:
@@ -51,8 +55,10 @@ class Inspection:
         return (*self.inventory.notes, *acquisition_notes(self.inventory.acquisition)) if self.inventory else ()
 
 
-def analyse_visit(visit: Visit, protocol: Protocol, labels_dir: Path | None = None) -> VisitResult:
+def analyse_visit(visit: Visit, protocol: Protocol, folders: LabelFolders = NO_FOLDERS) -> VisitResult:
     """Measure T2 in every voxel and every labelled disc of one visit.
+
+    ``folders`` may hold a label map of it; a correction comes first.
 
     Raises
     ------
@@ -64,7 +70,7 @@ def analyse_visit(visit: Visit, protocol: Protocol, labels_dir: Path | None = No
     from t2disc.segment import find_discs
 
     stack = load_visit(visit, protocol)
-    discs = find_discs(stack, load_visit_labels(visit, labels_dir))
+    discs = with_index_level(find_discs(stack, load_visit_labels(visit, folders)), visit.index_level)
     fit = protocol.fit
     t2map = fit_t2(stack, model=fit.model, skip_first=fit.skip_first, min_snr=fit.min_snr)
     measures = measure_discs(t2map, discs)
@@ -80,15 +86,26 @@ def load_visit(visit: Visit, protocol: Protocol) -> EchoStack:
     return load_stack(visit.files or visit.folder, settings=settings, require_spin_echo=settings.require_spin_echo)
 
 
-def load_visit_labels(visit: Visit, labels_dir: Path | None) -> LabelMap | None:
-    """Load the disc labels of one visit, if there are any."""
-    from t2disc.ingest import load_labels
-
-    path = find_label_map(visit, labels_dir)
-    return load_labels(path) if path else None
+def load_visit_labels(visit: Visit, folders: LabelFolders) -> LabelMap | None:
+    """Load the label map of one visit, if there is one."""
+    file = find_label_file(visit, folders)
+    return read_labels(file) if file else None
 
 
-def inspect_visit(visit: Visit, protocol: Protocol, labels_dir: Path | None = None) -> Inspection:
+def with_index_level(discs: DiscLabels, index_level: str | None) -> DiscLabels:
+    """Add a reason for review where the treated disc is not among those labelled: another must not pass for it."""
+    if index_level is None or index_level in discs.levels or discs.source.kind == "none":
+        return discs
+    found = f"those found are {', '.join(discs.levels)}" if discs.levels else "none was found"
+    reason = ReviewReason(
+        code=ReviewCode.INDEX_LEVEL_NOT_FOUND,
+        level=index_level,
+        detail=f"the treated disc is not among those labelled; {found}",
+    )
+    return replace(discs, reasons=(*discs.reasons, reason))
+
+
+def inspect_visit(visit: Visit, protocol: Protocol, folders: LabelFolders = NO_FOLDERS) -> Inspection:
     """Tell from headers and the label map what a visit's analysis would use, or how it would be refused.
 
     What only the images' pixels can tell (a damaged pixel, labels beside the image) is not found here.
@@ -97,14 +114,17 @@ def inspect_visit(visit: Visit, protocol: Protocol, labels_dir: Path | None = No
 
     settings = protocol.ingest
     try:
-        labels = load_visit_labels(visit, labels_dir)
+        labels = load_visit_labels(visit, folders)
         if labels is not None:
             _refuse_misnamed(labels)
         source = visit.files or visit.folder
         found = take_inventory(source, settings=settings, require_spin_echo=settings.require_spin_echo)
     except T2DiscError as refusal:
         return Inspection(visit=visit, refusal=refusal.at(visit.key))
-    return Inspection(visit=visit, inventory=found, n_named=None if labels is None else len(labels.names))
+    if labels is None:
+        return Inspection(visit=visit, inventory=found, is_automatic=protocol.segment.automatic)
+    is_corrected = labels.source.kind == "correction"
+    return Inspection(visit=visit, inventory=found, n_named=len(labels.names), is_corrected=is_corrected)
 
 
 def _refuse_misnamed(labels: LabelMap) -> None:
@@ -125,12 +145,12 @@ def visit_record(result: VisitResult, remarks: Sequence[str] = ()) -> store.Visi
     """Return what the tables and a later reader need to know of a measured visit; ``remarks`` join its notes."""
     visit, stack = result.visit, result.stack
     limits = (*acquisition_notes(stack.acquisition), *fit_notes(result.t2map))
-    labelled = result.discs.notes if result.discs.levels else (NO_LABELS,)
-    notes = (*stack.notes, *limits, *labelled, *remarks)
+    notes = (*stack.notes, *limits, *label_notes(result.discs), *remarks)
     return replace(
         _record(visit, "done"),
         acquisition_date=stack.acquisition.acquisition_date or visit.acquisition_date,
         levels=result.discs.levels,
+        labels=store.LabelFacts.of(result.discs),
         acquisition=stack.acquisition,
         fit=result.facts,
         left_out=stack.left_out,

@@ -1,0 +1,77 @@
+"""Check sums of everything a visit's result is made from, by which a run again tells what has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from t2disc.errors import T2DiscError
+from t2disc.model import Visit
+from t2disc.store import Basis
+from t2disc.study.labels import LabelFolders, find_label_file
+
+if TYPE_CHECKING:
+    from t2disc.model.protocol import Protocol
+
+_FOR_MAPS = {"ingest", "fit"}  # tables of the protocol file on which maps depend
+_FOR_NO_VISIT = {"study"}  # how visits are found and put in order
+_NAMED = (".nii", ".nii.gz", ".json")  # BIDS tells echoes, and which sidecar is whose, by names
+
+
+def visit_basis(visit: Visit, protocol: Protocol, folders: LabelFolders) -> Basis | None:
+    """Return the check sums of a visit's files, of its labels and of the settings.
+
+    The files' contents are read, about a tenth of a second per visit: sizes and times do not survive a copy, and
+    names must not matter. ``None`` where something cannot be read, or it is not clear which labels to use: what that
+    means is for the visit's own story to say.
+    """
+    try:
+        return Basis(
+            images_sha256=_of_images(visit),
+            labels_sha256=_of_labels(visit, folders),
+            maps_settings_sha256=_of_settings(protocol, include=_FOR_MAPS),
+            labels_settings_sha256=_of_settings(protocol, exclude=_FOR_MAPS | _FOR_NO_VISIT),
+        )
+    except (T2DiscError, OSError):
+        return None
+
+
+def _of_images(visit: Visit) -> str:
+    from t2disc.ingest import walk_files
+
+    return _of_all(sorted(_named_sha256(path, visit.folder) for path in visit.files or walk_files(visit.folder)))
+
+
+def _named_sha256(path: Path, folder: Path) -> str:
+    name = path.relative_to(folder).as_posix() if path.name.endswith(_NAMED) else ""
+    return _of_all((name, _sha256(path)))
+
+
+def _of_labels(visit: Visit, folders: LabelFolders) -> str:
+    from t2disc.segment.network import WEIGHTS_SHA256
+
+    file = find_label_file(visit, folders)
+    if file is None:
+        return _of_all(("automatic", WEIGHTS_SHA256))
+    beside = (part for path in file.companions for part in (path.name, _sha256(path)))
+    return _of_all((file.kind, file.path.name, _sha256(file.path), *beside))
+
+
+def _of_settings(protocol: Protocol, *, include: set[str] | None = None, exclude: set[str] | None = None) -> str:
+    settings = protocol.model_dump(mode="json", include=include, exclude=exclude)
+    return _of_all((json.dumps(settings, sort_keys=True),))
+
+
+def _of_all(parts: Iterator[str] | tuple[str, ...] | list[str]) -> str:
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError("no regular file")  # a pipe would be waited for
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
