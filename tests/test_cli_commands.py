@@ -288,6 +288,14 @@ def test_outputs_among_what_is_read_are_refused_before_a_byte_is_written(tmp_pat
     assert everything(tmp_path) == before
 
 
+def test_outputs_in_the_folder_of_corrections_are_refused_even_when_it_is_empty(tmp_path):
+    folder = small_study(tmp_path / "study")
+    (folder / "corrections").mkdir()
+    for place in ("corrections", "corrections/out", "Corrections"):
+        assert call("fit", folder, "-o", folder / place).exit_code == 2
+    assert not list((folder / "corrections").iterdir())
+
+
 @pytest.mark.parametrize("place", ["labels", "labels/out", "."])
 def test_outputs_that_are_hold_or_lie_in_the_labels_are_refused(tmp_path, place):
     folder = small_study(tmp_path / "study")

@@ -29,10 +29,14 @@ from t2disc.model import (
     T2Map,
     Visit,
 )
+from t2disc.model.labels import LabelKind, LabelSource
+from t2disc.model.review import ReviewCode, ReviewReason
 from t2disc.store import (
+    Basis,
     ChangeRow,
     DiscRow,
     FitFacts,
+    LabelFacts,
     Status,
     VisitRecord,
     VisitRow,
@@ -95,6 +99,17 @@ RECORD = VisitRecord(
     status="done",
     index_level="L4/L5",
     levels=("L4/L5",),
+    labels=LabelFacts(
+        kind="automatic",
+        sha256="ab" * 32,
+        confidences=(0.4567,),
+        reasons=(
+            ReviewReason(code=ReviewCode.OUTLINE_UNCERTAIN, detail="cut by\nthe canal", level="L4/L5"),
+            ReviewReason(code=ReviewCode.SACRUM_NOT_SEEN, detail="counted from above"),
+            ReviewReason(code=ReviewCode.OUTLINE_UNCERTAIN, detail="thin", level="L5/S1"),
+        ),
+    ),
+    basis=Basis(images_sha256="i", labels_sha256="l", maps_settings_sha256="m", labels_settings_sha256="s"),
     acquisition_date="2024-01-02",
     acquisition=Acquisition(
         vendor="GE", repetition_time_ms=1500.0, flip_angle_deg=180.0, voxel_size_mm=(0.5, 0.5, 4.5)
@@ -219,6 +234,16 @@ def test_label_maps_come_with_their_tables_and_only_where_there_are_labels():
     assert label_files("s", DiscLabels(discs=empty, regions=empty, levels=(), affine=AFFINE)) == ()
 
 
+def test_the_sidecar_of_a_label_map_tells_who_drew_it():
+    empty = np.zeros((3, 4, 2), np.uint8)
+    told = set()
+    for kind in get_args(LabelKind):
+        discs = DiscLabels(discs=empty, regions=empty, levels=("L4/L5",), affine=AFFINE, source=LabelSource(kind=kind))
+        (source,) = json.loads(by_name(label_files("s", discs))["anat/s_desc-discs_dseg.json"])["Sources"]
+        told.add(source)
+    assert len(told) == len(get_args(LabelKind))
+
+
 def test_the_dataset_says_who_made_it_and_a_foreign_one_is_refused(tmp_path):
     description = by_name(dataset_files())["dataset_description.json"]
     assert json.loads(description)["GeneratedBy"][0]["Name"] == "t2disc"
@@ -244,9 +269,29 @@ def test_a_record_comes_back_as_it_was_written(tmp_path):
     assert filled == replace(RECORD, measures=(measure(snr_first_echo=0.0),))
     assert read_record(tmp_path, "sub-1", "ses-2") == quarantined
     assert read_record(tmp_path, "sub-1", "ses-3") is None
+    assert record_file(found) == record_file(RECORD)
 
 
-UNREADABLE = [b"", b"{}", b'{"record_version": 2}', b"[]", b"\xff", b"3", b'"x"', b"[" * 100_000]
+def test_a_record_tells_who_drew_the_labels_and_why_to_look_at_them():
+    tree = json.loads(record_file(RECORD).content)["labels"]
+    assert (tree["kind"], tree["sha256"], tree["confidences"]) == ("automatic", "ab" * 32, [0.4567])
+    assert tree["reasons"][0] == {"code": "outline-uncertain", "detail": "cut by\nthe canal", "level": "L4/L5"}
+    assert RECORD.needs_review
+    assert not replace(RECORD, labels=LabelFacts(kind="given")).needs_review
+    assert (RECORD.confidence("L4/L5"), RECORD.confidence("L1/L2")) == (0.4567, None)
+
+
+UNREADABLE = [
+    b"",
+    b"{}",
+    b'{"record_version": 1}',
+    b'{"record_version": 2}',
+    b"[]",
+    b"\xff",
+    b"3",
+    b'"x"',
+    b"[" * 100_000,
+]
 
 
 @pytest.mark.parametrize("content", UNREADABLE, ids=range(len(UNREADABLE)))
@@ -302,6 +347,24 @@ def test_the_disc_table_has_fixed_columns_roles_and_reasons():
     assert (row["role"], row["n_low_snr"], row["n_at_bound"]) == ("index", "1", "0")
     assert row["t2_median_ms"] == "80.123"
     assert row["snr_first_echo"] == "n/a"
+    assert (row["labels"], row["confidence"]) == ("automatic", "0.457")
+
+
+def test_the_visit_table_tells_whose_labels_they_are_and_what_to_review():
+    (row,) = rows("visits.tsv")
+    assert (row["labels"], row["labels_sha256"]) == ("automatic", "ab" * 32)
+    assert row["review"] == "outline-uncertain;sacrum-not-seen"
+    assert row["review_reasons"] == "L4/L5: cut by the canal; counted from above; L5/S1: thin"
+
+
+@pytest.mark.parametrize("status", get_args(Status))
+def test_where_there_is_nothing_to_review_the_visit_table_says_so(status):
+    record = VisitRecord(participant_id="sub-1", session_id="ses-1", status=status, labels=LabelFacts(kind="given"))
+    visits = [VisitRow(record=record, number=1, ordered_by="single")]
+    text = by_name(table_files([], [], visits))["visits.tsv"].decode()
+    (row,) = csv.DictReader(text.splitlines(), delimiter="\t")
+    assert row["review"] == row["review_reasons"] == row["labels_sha256"] == "n/a"
+    assert row["labels"] == ("given" if status == "done" else "n/a")
 
 
 def test_the_change_table_starts_with_the_columns_of_the_issue():
@@ -330,6 +393,8 @@ def test_every_word_of_a_column_of_words_is_explained():
         assert set(dictionary["region"]["Levels"]) == set(REGION_PARTS)
         assert set(dictionary["role"]["Levels"]) == {"index", "control", "unknown"}
     assert set(visits["status"]["Levels"]) == set(get_args(Status))
+    assert set(visits["labels"]["Levels"]) == set(discs["labels"]["Levels"]) == set(get_args(LabelKind))
+    assert set(visits["review"]["Levels"]) == {code.value for code in ReviewCode}
     assert set(visits["ordered_by"]["Levels"]) == {"date", "protocol", "name", "single", "unknown"}
 
 

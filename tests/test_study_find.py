@@ -102,7 +102,7 @@ def test_visits_whose_order_is_unknown_are_still_found(tmp_path):
 
 def test_side_folders_are_no_participants(tmp_path):
     visit(tmp_path / "P1" / "baseline")
-    for name in ("derivatives", "labels", "sourcedata", ".hidden", "out", "Labels"):
+    for name in ("derivatives", "labels", "sourcedata", ".hidden", "out", "Labels", "corrections", "Corrections"):
         visit(tmp_path / name / "baseline")
     derived = tmp_path / "older"
     visit(derived / "baseline")

@@ -83,9 +83,9 @@ class VisitRecord:
         """Whether a reader should look at the labels before the numbers are used."""
         return self.labels.needs_review
 
-    def confidence(self, level: str) -> float:
-        """Return how sure outline and name of a disc are, 0 to 1."""
-        return self.labels.confidences[self.levels.index(level)]
+    def confidence(self, level: str) -> float | None:
+        """Return how sure outline and name of a disc are, 0 to 1; ``None`` where the record does not tell."""
+        return dict(zip(self.levels, self.labels.confidences, strict=False)).get(level)
 
     def role(self, level: str) -> str:
         """Return ``index``, ``control`` or ``unknown``, as the visit does."""
