@@ -43,6 +43,19 @@ def test_the_commands_run(clone, page):
         assert done.returncode == 0, f"{command}: {done.stderr}"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="the page's lines are for a POSIX shell")
+def test_the_page_of_corrections_does_what_it_says(clone):
+    lines = "".join(blocks(ROOT / "docs" / "corrections.md", "bash"))
+    script = f't2disc() {{ "{sys.executable}" -m t2disc "$@"; }}\n{lines}'
+    done = subprocess.run(["bash", "-euc", script], cwd=clone, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    (log,) = blocks(ROOT / "docs" / "corrections.md", "text")
+    for line in log.splitlines():
+        assert line in done.stderr
+    visits = (clone / "results" / "visits.tsv").read_text().splitlines()
+    assert ["correction" in line for line in visits[1:]] == [True, False, False, False]
+
+
 def test_the_python_of_the_readme_runs(clone, capsys):
     code = "\n".join(blocks(ROOT / "README.md", "python"))
     exec(compile(code, "README.md", "exec"), {})

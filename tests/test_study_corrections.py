@@ -25,7 +25,7 @@ from t2disc.model.protocol import IngestSettings, Protocol, SegmentSettings
 from t2disc.model.review import ReviewCode
 from t2disc.segment import find_discs
 from t2disc.study import LabelFolders, correction_warnings, corrections_folder, label_warnings, visit_basis
-from t2disc.study.labels import find_label_file, read_labels
+from t2disc.study.labels import find_label_file, is_label_map, read_labels
 from t2disc.study.pseudonym import KEY_VARIABLE
 
 BASELINE, MONTH12 = "sub-P1_ses-baseline", "sub-P1_ses-month12"
@@ -104,6 +104,22 @@ def test_what_t2disc_wrote_can_be_copied_as_a_whole_to_be_corrected(folder):
     assert result.exit_code == 0
     assert "not used" not in result.stderr
     assert {row["labels"] for row in table(folder.parent / "out", "visits.tsv").values()} == {"correction"}
+
+
+@pytest.mark.parametrize(
+    ("name", "is_map"),
+    [
+        ("s_dseg.nii.gz", True),
+        ("s_desc-discs_dseg.nii", True),
+        ("s_desc-reader2_dseg.nii.gz", True),
+        ("s_desc-regions_dseg.nii.gz", False),
+        ("s_desc-strips_dseg.nii.gz", False),
+        ("s_dseg.tsv", False),
+        ("._s_dseg.nii.gz", False),
+    ],
+)
+def test_a_label_map_is_told_by_its_name(name, is_map):
+    assert is_label_map(Path(name)) is is_map
 
 
 def test_two_corrections_of_one_visit_are_refused_even_where_a_map_was_given(folder):

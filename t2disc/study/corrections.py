@@ -9,11 +9,11 @@ from pathlib import Path
 
 from t2disc.errors import LabelsRepeated
 from t2disc.model import Visit
-from t2disc.study.labels import label_maps
+from t2disc.study.labels import is_region_map, label_maps
 from t2disc.study.layout import CORRECTIONS, list_folder
 
 _IMAGES = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd", ".dcm")
-_OWN_MAPS = re.compile(r"_(T2map|T2starmap|S0map|desc-flag_mask|desc-regions_dseg)\.nii\.gz$")
+_OWN_MAPS = re.compile(r"_(T2map|T2starmap|S0map|desc-flag_mask)\.nii\.gz$")
 """Other maps of t2disc's outputs: they come along when a whole folder of outputs is copied to be corrected."""
 _VISIT = re.compile(r"(?:^|/)(sub-[A-Za-z0-9]+)[_/](ses-[A-Za-z0-9]+)[_/]")
 
@@ -56,7 +56,8 @@ def correction_warnings(visits: Sequence[Visit], folder: Path | None) -> Iterato
 
 def _images(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
-        if path.name.endswith(_IMAGES) and not path.name.startswith(".") and not _OWN_MAPS.search(path.name):
+        is_own = is_region_map(path) or _OWN_MAPS.search(path.name)
+        if path.name.endswith(_IMAGES) and not path.name.startswith(".") and not is_own:
             yield path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +13,8 @@ from t2disc.errors import LabelsMissing, LabelsRepeated
 from t2disc.model import LabelMap, Visit
 
 _ENDINGS = ("_dseg.nii.gz", "_dseg.nii")
-_NOT_DISCS = "_desc-regions_"  # t2disc's own region maps may lie beside its disc maps
+_NOT_DISCS = re.compile(r"_desc-(regions|strips|midsagittal|posterior)_dseg\.")
+"""t2disc's own maps of regions, which lie beside its map of discs."""
 _FOUND_HERE = "discs are found automatically"
 _NOT_LABELLED = "no disc is labelled"
 
@@ -128,7 +130,12 @@ def label_maps(visit: Visit, folder: Path | None) -> Iterator[Path]:
 
 def is_label_map(path: Path) -> bool:
     """Tell by its name whether a file is a map of discs; the hidden copies that some systems make are none."""
-    return path.name.endswith(_ENDINGS) and _NOT_DISCS not in path.name and not path.name.startswith(".")
+    return path.name.endswith(_ENDINGS) and not is_region_map(path) and not path.name.startswith(".")
+
+
+def is_region_map(path: Path) -> bool:
+    """Tell by its name whether a file is one of t2disc's own maps of the regions of discs."""
+    return _NOT_DISCS.search(path.name) is not None
 
 
 def label_stem(path: Path) -> str:
