@@ -388,3 +388,12 @@ def test_a_folder_with_a_file_changed_missing_or_added_is_not_whole(tmp_path, da
     else:
         (path if damage == "changed" else path.with_name("other.json")).write_bytes(b"neW")
     assert not is_whole(target)
+
+
+@posix_only
+@pytest.mark.parametrize("link", ["sub-1", "sub-1/ses-1"])
+def test_a_folder_behind_a_link_is_not_taken_for_whole(tmp_path, link):
+    publish_visit(tmp_path / "elsewhere" / "sub-1" / "ses-1", NEW)
+    (tmp_path / link).parent.mkdir(exist_ok=True)
+    (tmp_path / link).symlink_to(tmp_path / "elsewhere" / link)
+    assert not is_whole(tmp_path / "sub-1" / "ses-1")

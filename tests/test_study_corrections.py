@@ -327,6 +327,8 @@ def test_a_correction_touches_its_visit_alone_and_no_map(folder):
     result = fit(folder, "--figures")
     assert "sub-P1/ses-baseline: relabel (other labels)" in result.stderr
     assert "sub-P1/ses-month12: skip (nothing has changed since its last run)" in result.stderr
+    assert "1 visit measured in" in result.stdout
+    assert "; nothing had changed in 1" in result.stdout
     now = tree(out)
     written = {name for name, stat in stats(out).items() if stat != touched.get(name) and "logs/" not in name}
     visit_files = {name.removeprefix("sub-P1/ses-baseline/") for name in written if name.startswith("sub-P1/")}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from t2disc import store, study
 from t2disc.batch.faults import as_refusal
-from t2disc.batch.plan import Decision, Earlier, Wanted, changed_settings, compare, decide
+from t2disc.batch.plan import Action, Decision, Earlier, Wanted, changed_settings, compare, decide
 from t2disc.batch.progress import Reporter, Silent
 from t2disc.errors import InstallError, StoreError
 from t2disc.model import Visit
@@ -48,6 +48,7 @@ class StudyOutcome:
     records: tuple[store.VisitRecord, ...]
     summary: study.StudySummary
     warnings: tuple[str, ...] = ()
+    n_skipped: int = 0  # visits of which nothing had changed
 
     @property
     def quarantined(self) -> tuple[store.VisitRecord, ...]:
@@ -81,11 +82,13 @@ def run_study(visits: Sequence[Visit], settings: RunSettings, reporter: Reporter
         _describe_dataset(settings.out)
         store.sweep_leftovers(settings.out)
         reporter.run_started(len(visits))
-        records = tuple(_run_visit(visit, settings, reporter) for visit in visits)
+        ended = [_run_visit(visit, settings, reporter) for visit in visits]
+        records = tuple(record for record, _ in ended)
         summary = study.summarise(records, settings.protocol.study.visit_order)
         study.write_summary(settings.out, summary)
         warnings = (*_strangers(settings.out, records), *summary.warnings)
-    return StudyOutcome(records=records, summary=summary, warnings=warnings)
+    n_skipped = sum(action == "skip" for _, action in ended)
+    return StudyOutcome(records=records, summary=summary, warnings=warnings, n_skipped=n_skipped)
 
 
 def _describe_dataset(out: Path) -> None:
@@ -105,7 +108,8 @@ def _strangers(out: Path, records: Sequence[store.VisitRecord]) -> tuple[str, ..
     return (f"left out of the tables: earlier results of visits that are not in the study: {', '.join(others)}",)
 
 
-def _run_visit(visit: Visit, settings: RunSettings, reporter: Reporter) -> store.VisitRecord:
+def _run_visit(visit: Visit, settings: RunSettings, reporter: Reporter) -> tuple[store.VisitRecord, Action]:
+    """Do with a visit what is decided; return its record, and what was done."""
     earlier, wanted = _earlier(visit, settings.out), _wanted(visit, settings)
     previous = earlier.record if earlier else None
     decision = decide(earlier, wanted)
@@ -119,7 +123,7 @@ def _run_visit(visit: Visit, settings: RunSettings, reporter: Reporter) -> store
     for warning in _warnings(record, decision, written):
         reporter.visit_warned(visit, warning)
     reporter.visit_finished(record, perf_counter() - started, compare(previous, record, has_changed=bool(written)))
-    return record
+    return record, decision.action
 
 
 def _earlier(visit: Visit, out: Path) -> Earlier | None:

@@ -202,8 +202,9 @@ def _run(
 
 
 def _show(request: FitRequest, outcome: StudyOutcome, *, seconds: float) -> None:
-    from t2disc.cli.show import show_places, show_summary, stdout_console
+    from t2disc.cli.show import show_effort, show_places, show_summary, stdout_console
 
     console = stdout_console()
     show_summary(console, outcome.summary, with_labels=request.labels_dir is not None)
-    show_places(console, request.out, outcome.summary.visits, with_figures=request.with_figures, seconds=seconds)
+    show_places(console, request.out, outcome.summary.visits, with_figures=request.with_figures)
+    show_effort(console, outcome.summary.visits, n_skipped=outcome.n_skipped, seconds=seconds)

@@ -95,15 +95,21 @@ def _show_reviews(console: Console, records: Sequence[VisitRecord]) -> None:
             _line(console, f"    {record.key}  {reason}")
 
 
-def show_places(console: Console, out: Path, visits: Iterable[VisitRow], *, with_figures: bool, seconds: float) -> None:
-    """Print where the maps, the tables and the pictures lie, and how long it took."""
+def show_places(console: Console, out: Path, visits: Iterable[VisitRow], *, with_figures: bool) -> None:
+    """Print where the maps, the tables and the pictures lie."""
     n_done = sum(row.record.is_done for row in visits)
     if n_done:
         _line(console, f"Maps      {out / 'sub-*' / 'ses-*' / 'anat'}")
     if n_done and with_figures:
         _line(console, f"Pictures  {out / 'sub-*' / 'ses-*' / 'figures'}")
     _line(console, f"Tables    {out / 'discs.tsv'}, changes.tsv, visits.tsv")
-    _line(console, f"{counted(n_done, 'visit')} measured in {seconds:.1f} s")
+
+
+def show_effort(console: Console, visits: Iterable[VisitRow], *, n_skipped: int, seconds: float) -> None:
+    """Print how many visits were measured and how long it took, and of how many nothing had changed."""
+    n_measured = sum(row.record.is_done for row in visits) - n_skipped
+    skipped = f"; nothing had changed in {n_skipped}" if n_skipped else ""
+    _line(console, f"{counted(n_measured, 'visit')} measured in {seconds:.1f} s{skipped}")
 
 
 def _disc_table(rows: Sequence[DiscRow]) -> Table:

@@ -31,9 +31,10 @@ def is_intact(folder: Path, manifest: StoredFile) -> bool:
 
 
 def is_whole(folder: Path) -> bool:
-    """Tell whether ``folder`` holds exactly the files that its own manifest lists, byte for byte."""
+    """Tell whether a visit's folder, no symbolic link, holds exactly the files of its own manifest, byte for byte."""
     try:
-        return _is_as_listed(folder, (folder / MANIFEST).read_bytes())
+        is_link = folder.is_symlink() or folder.parent.is_symlink()
+        return not is_link and _is_as_listed(folder, (folder / MANIFEST).read_bytes())
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return False
 
