@@ -165,7 +165,9 @@ def _voided(images: np.ndarray, weight: np.ndarray, rng: np.random.Generator) ->
     """Return images with a hole as metal leaves it, a bright rim about it; nothing is learned inside."""
     rows, columns = np.mgrid[: CROP[0], : CROP[1]]
     centre, radii = rng.uniform(0.2, 0.8, 2) * CROP, rng.uniform(5, 22, 2)
-    ripple = 1 + 0.25 * np.sin(np.arctan2(rows - centre[0], columns - centre[1]) * rng.integers(2, 6) + rng.uniform(0, 6))
+    ripple = 1 + 0.25 * np.sin(
+        np.arctan2(rows - centre[0], columns - centre[1]) * rng.integers(2, 6) + rng.uniform(0, 6)
+    )
     away = np.hypot((rows - centre[0]) / radii[0], (columns - centre[1]) / radii[1]) / ripple
     hole = 1 / (1 + np.exp(-(away - 1) * 12)) + 0.6 * np.exp(-(((away - 1.25) / 0.12) ** 2))
     return (images * hole).astype(np.float32), np.where(away < 1, 0, weight).astype(np.float32)

@@ -33,7 +33,7 @@ def _save_scene(path: Path) -> None:
         path.with_suffix(".tmp.npz"),
         tissues=scene.tissues,
         structures=scene.structures,
-        pixel_mm=scene.pixel_mm,
+        pixel_mm=scene.spacing_mm / scene.samples,
         properties=np.stack([table.t1_ms, table.t2_ms, table.proton_density, table.texture]),
     )
     path.with_suffix(".tmp.npz").rename(path)
@@ -106,5 +106,3 @@ def no_spine(rng: np.random.Generator) -> Source:
     images = np.stack([gaussian_filter(image, rng.uniform(0.3, 1.5)) for _ in range(3)])
     labels = np.zeros((4, *shape), np.float32)
     return Source(images=images, early=None, labels=labels, pixel_mm=1.0, has_sacrum=True)
-
-
