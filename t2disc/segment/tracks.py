@@ -18,7 +18,7 @@ _TILT_MM = 0.45  # the same, more for every mm between slices: a disc tilted sid
 _SAME_SLICE_ACROSS_MM = 6.0
 _GAP_MM = 4.0  # along the disc, between pieces of neighbouring slices
 _BROKEN_GAP_MM = 14.0  # ... between halves in one slice
-_LONGEST_MM = 50.0  # no disc is longer from front to back
+_LONGEST_MM = 58.0  # no disc is longer from front to back
 _FLAT = 0.5  # elongation from which a piece tells the slope
 _ROUND_SIZE_MM = 14.0  # shorter pieces do not tell it either
 
@@ -66,7 +66,7 @@ def _links(pieces: list[Piece], grid: SliceGrid) -> list[tuple[int, int]]:
     in_one_slice = lag_mm == 0
     most_across = np.where(in_one_slice, _SAME_SLICE_ACROSS_MM, _ACROSS_MM + _TILT_MM * lag_mm)
     fits = (across_mm <= most_across) & (gap_mm <= np.where(in_one_slice, _BROKEN_GAP_MM, _GAP_MM))
-    fits &= together_mm <= _LONGEST_MM
+    fits &= ~in_one_slice | (together_mm <= _LONGEST_MM)
     first, second = first[fits], second[fits]
     cost = lag_mm + across_mm + gap_mm + 4.0 * in_one_slice
     order = np.argsort(cost[fits], kind="stable")
