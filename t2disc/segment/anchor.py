@@ -12,8 +12,10 @@ from t2disc.segment.pieces import SliceGrid
 
 Floats = NDArray[np.float64]
 
-_LEAST_AREA_MM2 = 120.0  # of a sacrum in a sagittal slice: S1 cut by the image's edge 4 mm below its endplate
+_LEAST_AREA_MM2 = 40.0  # of a body of sacrum in a slice: less is a speck
 _BACKWARD = 1.2  # way backwards per way down that the sacrum lies from a disc above it, at most
+_FURTHEST_MM = 130.0  # from a disc to the sacrum: three more discs would be missing
+_LOWEST_DISCS = 3  # from which the sacrum is looked for: two of them may lie within it
 _MARGIN_MM = 4.0  # from the image's edge, within which a disc may go unseen
 
 
@@ -36,7 +38,7 @@ def find_anchor(chain: list[Candidate], structures: NDArray[np.uint8], grid: Sli
     sacrum_mm = np.array([_distance_mm(disc, surfaces[_slice(disc, grid)]) for disc in chain])
     return Anchor(
         sacrum_mm=sacrum_mm,
-        is_sacrum_seen=bool(np.isfinite(sacrum_mm).any()),
+        is_sacrum_seen=bool(np.isfinite(sacrum_mm[:_LOWEST_DISCS]).any()),
         room_mm=_room_mm(chain[0], grid),
     )
 
@@ -46,17 +48,13 @@ def _slice(disc: Candidate, grid: SliceGrid) -> int:
 
 
 def _sacrum(plane: NDArray[np.uint8], x: int, grid: SliceGrid) -> Floats:
-    """Return the points ``(V, 2)`` of the largest body of sacrum in a slice, in mm; none where that is small."""
+    """Return the points ``(V, 2)`` of the sacrum in a slice, in mm, without specks."""
     from scipy.ndimage import label
 
-    numbers, count = label(plane == 4)
-    if not count:
-        return np.empty((0, 2))
-    sizes = np.bincount(numbers.ravel())
-    sizes[0] = 0
-    if sizes.max() * grid.pixel_mm[0] * grid.pixel_mm[1] < _LEAST_AREA_MM2:
-        return np.empty((0, 2))
-    return grid.plane_mm(x, np.argwhere(numbers == sizes.argmax()))
+    numbers, _ = label(plane == 4)
+    large = np.bincount(numbers.ravel()) * grid.pixel_mm[0] * grid.pixel_mm[1] >= _LEAST_AREA_MM2
+    large[0] = False
+    return grid.plane_mm(x, np.argwhere(large[numbers]))
 
 
 def _distance_mm(disc: Candidate, sacrum_mm: Floats) -> float:
@@ -65,7 +63,8 @@ def _distance_mm(disc: Candidate, sacrum_mm: Floats) -> float:
     away = sacrum_mm - (outline.centre_mm - outline.upward * outline.height_mm / 2)
     down, forward = -away @ outline.upward, away @ outline.forward
     below = (down > -2.0) & (forward < 0.5 * outline.length_mm) & (-forward < 0.5 * outline.length_mm + _BACKWARD * down)
-    return float(np.hypot(down, forward)[below].min()) if below.any() else np.inf
+    distance_mm = float(np.hypot(down, forward)[below].min()) if below.any() else np.inf
+    return distance_mm if distance_mm <= _FURTHEST_MM else np.inf
 
 
 def _room_mm(disc: Candidate, grid: SliceGrid) -> float:

@@ -15,6 +15,7 @@ _NEAREST_MM, _FURTHEST_MM = 16.0, 125.0  # between neighbours of the chain; thre
 _KINK_DEG = 28.0  # between a disc's normal and the way to its neighbour: usual within
 _ASIDE = 0.5  # sideways per way down: usual within
 _BONE_GAIN = 1.5  # for a way that leads through bone alone
+_NO_BONE = -0.5  # for one that leads through none, as where a body was taken for something else
 _ALONE_SCORE = 2.0  # a chain of one disc must be a good one
 
 
@@ -53,7 +54,7 @@ def _way(upper: Candidate, lower: Candidate, structures: NDArray[np.uint8], grid
     kinks = [_angle_deg(away, one.outline.upward) / _KINK_DEG for one in (upper, lower)]
     aside = abs(upper.centre_mm[0] - lower.centre_mm[0]) / distance_mm / _ASIDE
     bone = _bone_between(upper, lower, structures, grid)
-    return _BONE_GAIN * (2 * bone - 1) - 0.4 * min(sum(kink**2 for kink in kinks), 6.0) - 0.3 * min(aside**2, 4.0)
+    return max(_BONE_GAIN * (2 * bone - 1), _NO_BONE) - 0.4 * min(sum(kink**2 for kink in kinks), 6.0) - 0.3 * min(aside**2, 4.0)
 
 
 def _angle_deg(one: Floats, other: Floats) -> float:

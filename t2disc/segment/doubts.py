@@ -20,6 +20,7 @@ Floats = NDArray[np.float64]
 LUMBAR = LEVELS[1:]
 
 _UNANCHORED = 0.6  # most confidence in a name where the sacrum is not seen
+_WITHOUT_LOWEST = 0.8  # ... where L5/S1 is not
 _SURE_NAME = 0.9
 _SURE_OUTLINE = 0.6
 _FEWEST_SLICES = 3
@@ -27,6 +28,7 @@ _SHARE_OF_SLICES = 0.5  # of what the other discs are seen in
 _SIX_LUMBAR = 4.0  # cost that a sixth vertebra must save
 _RUDIMENTARY = 0.75  # length of L5/S1, relative to usual
 _WELL_FORMED = (0.9, 5.0)  # S1/S2: length relative to a usual remnant's 24 mm, height in mm
+_WIDE = 1.25  # distance between neighbours, relative to usual in this person
 _CUT_OFF = 0.7  # sureness of the outline of a disc at the image's edge
 
 
@@ -66,8 +68,11 @@ def confidence_of(spine: NamedSpine, level: str) -> float:
 
 
 def _name_sureness(spine: NamedSpine, level: str) -> float:
+    """Return how sure a name is: never much without a sacrum to count from, nor without the disc above it."""
     sureness = float(spine.naming.sureness[spine.place(level)])
-    return sureness if spine.anchor.is_sacrum_seen else min(sureness, _UNANCHORED)
+    if not spine.anchor.is_sacrum_seen:
+        return min(sureness, _UNANCHORED)
+    return sureness if spine.naming.levels[0] <= 0 else min(sureness, _WITHOUT_LOWEST)
 
 
 def outline_sureness(
@@ -133,8 +138,10 @@ def _about_the_count(spine: NamedSpine) -> Iterator[ReviewReason]:
 def _about_missing_discs(spine: NamedSpine, grid: SliceGrid) -> Iterator[ReviewReason]:
     numbers = spine.naming.levels.tolist()
     between = [level for level in LUMBAR if number_of(level) not in numbers and numbers[0] < number_of(level) < numbers[-1]]
-    if between:
-        yield ReviewReason(code=ReviewCode.GAP_IN_ORDER, detail="discs do not follow one another without a gap")
+    wide = spine.naming.relative_distance > _WIDE
+    if between or wide.any():
+        detail = "a disc is missing between two others" if between else "two discs lie further apart than usual"
+        yield ReviewReason(code=ReviewCode.GAP_IN_ORDER, detail=detail)
     for level in LUMBAR:
         if number_of(level) in numbers:
             continue
@@ -148,11 +155,11 @@ def _about_missing_discs(spine: NamedSpine, grid: SliceGrid) -> Iterator[ReviewR
 
 
 def _about_names(spine: NamedSpine) -> Iterator[ReviewReason]:
-    unsure = [level for level in spine.named_levels if spine.naming.sureness[spine.place(level)] < _SURE_NAME]
+    unsure = [level for level in spine.named_levels if _name_sureness(spine, level) < _SURE_NAME]
     if not spine.named_levels:
         detail = "no disc could be given the name of a lumbar level"
         yield ReviewReason(code=ReviewCode.NO_DISC_FOUND, detail=detail)
-    detail = "other names fit nearly as well"
+    detail = "other names fit nearly as well" if spine.anchor.is_sacrum_seen else "names hang on the shape of the spine"
     if len(unsure) == len(spine.named_levels) > 0:
         yield ReviewReason(code=ReviewCode.NAMING_UNCERTAIN, detail=detail)
     else:

@@ -44,7 +44,10 @@ _MISSING_BELOW = 3.0  # a disc below the lowest, where the image would show it
 _CUT_BELOW = 1.0  # ... where it would not: lumbar protocols include the sacrum
 _REMNANT = 2.0  # each level below L5/S1
 _MISPLACED_BONE = 4.0  # sacrum where a vertebra should be, or the other way round
+_SACRUM_ELSEWHERE = 7.0  # at most, for a sacrum at another distance than it should be
+_NO_ROOM_MM = 10.0  # below a disc: the image may not show the sacrum under it
 _LONELY_BONE = 3.0  # no bone below a disc that has a vertebra there
+_FITS_WELL = 1.5  # cost per disc of a naming that fits
 _MOST_WAYS = 2000
 
 
@@ -60,6 +63,8 @@ class Naming:
         ``(N,)`` 0 to 1: share of the namings, by weight, that give the disc this level.
     relative_length
         ``(N,)`` length of each disc, relative to what is usual at its level in this person.
+    relative_distance
+        ``(N - 1,)`` distance to the next disc up, relative to what is usual in this person between such levels.
     six_lumbar
         How much better this naming fits a spine with six lumbar vertebrae than one with five, in units of cost.
     """
@@ -67,6 +72,7 @@ class Naming:
     levels: Levels
     sureness: Floats
     relative_length: Floats
+    relative_distance: Floats
     six_lumbar: float
 
 
@@ -109,17 +115,24 @@ def name_chain(chain: list[Candidate], anchor: Anchor) -> Naming:
     seen = _measured(chain)
     namings = _namings(seen.distance_mm)
     cost = (
-        _misfit(seen, namings, _FIVE_LUMBAR) + _missing(seen, namings, anchor.room_mm) + _bone(seen, namings, anchor)
+        _misfit(seen, namings, _FIVE_LUMBAR) + _missing(seen, namings, anchor) + _bone(seen, namings, anchor)
     )
-    weights = np.exp(cost.min() - cost)
+    weights = np.exp((cost.min() - cost) / _doubt(float(cost.min()), len(chain)))
     best = namings[int(cost.argmin())]
     one = best[None]
+    away_distance, away_length, _ = (away[0] for away in _away_in_size(seen, one, _FIVE_LUMBAR))
     return Naming(
         levels=best,
         sureness=weights @ (namings == best) / weights.sum(),
-        relative_length=np.exp(_away_in_size(seen, one, _FIVE_LUMBAR)[1][0]),
+        relative_length=np.exp(away_length),
+        relative_distance=np.exp(away_distance),
         six_lumbar=float((_misfit(seen, one, _FIVE_LUMBAR) - _misfit(seen, one, _SIX_LUMBAR))[0]),
     )
+
+
+def _doubt(cost: float, n_discs: int) -> float:
+    """Return by how much the costs count less where even the best naming fits badly."""
+    return 1.0 + max(cost - _FITS_WELL * n_discs, 0.0) / 8.0
 
 
 def _measured(chain: list[Candidate]) -> _Chain:
@@ -161,7 +174,7 @@ def _misfit(seen: _Chain, namings: Levels, usual: _Template) -> Floats:
     bend = np.diff(seen.slope_deg) - np.diff(usual.slope_deg[at], axis=1)
     slope = seen.slope_deg - usual.slope_deg[at]
     return np.asarray(
-        _robust(away_pitch / _SPREAD_PITCH).sum(axis=1)
+        _robust_below(away_pitch / _SPREAD_PITCH).sum(axis=1)
         + _robust(away_length / _SPREAD_LENGTH).sum(axis=1)
         + _robust(bend / _SPREAD_BEND_DEG).sum(axis=1)
         + _robust(slope.mean(axis=1) / _SPREAD_SLOPE_DEG)
@@ -191,16 +204,22 @@ def _robust(z: Floats) -> Floats:
     return np.asarray(2 * np.log1p(z**2 / 4))
 
 
+def _robust_below(z: Floats) -> Floats:
+    """Return the same for what is too small, as a broken vertebra is; too large grows on, in proportion beyond 3."""
+    return np.where(z > 0, 0.5 * np.minimum(z, 3.0) ** 2 + 3.0 * np.maximum(z - 3.0, 0.0), _robust(z))
+
+
 # ------------------------------------------------------------------------------------------------ bone and sacrum
-def _missing(seen: _Chain, namings: Levels, room_mm: float) -> Floats:
+def _missing(seen: _Chain, namings: Levels, anchor: Anchor) -> Floats:
     """Return what discs cost each naming ``(A,)`` that would be there and were not found, or lie below the image."""
     size = np.exp(_away_in_size(seen, namings, _FIVE_LUMBAR)[2][:, 0])
     between = namings[:, -1] - namings[:, 0] - (namings.shape[1] - 1)
-    cost = _MISSING * between + _REMNANT * np.maximum(-namings[:, 0], 0)
+    remnant = _REMNANT if anchor.is_sacrum_seen else _REMNANT + 1.0
+    cost = _MISSING * between + remnant * np.maximum(-namings[:, 0], 0)
     along = np.concatenate([[0.0], _PITCH_MM.cumsum()])
     for level in range(HIGHEST):
         way_mm = size * (along[namings[:, 0] - LOWEST] - along[level - LOWEST])
-        cost = cost + np.where(namings[:, 0] > level, np.where(way_mm < room_mm, _MISSING_BELOW, _CUT_BELOW), 0.0)
+        cost = cost + np.where(namings[:, 0] > level, np.where(way_mm < anchor.room_mm, _MISSING_BELOW, _CUT_BELOW), 0.0)
     return np.asarray(cost)
 
 
@@ -227,5 +246,6 @@ def _sacrum_distance(seen: _Chain, namings: Levels, anchor: Anchor) -> Floats:
     along = np.concatenate([[0.0], _PITCH_MM.cumsum()])
     expected_mm = size * np.maximum(along[level - LOWEST] - along[-LOWEST] - 5.0 * (level > 0), 0.0)
     found_mm = np.minimum(anchor.sacrum_mm[lowest], 400.0)
-    spread_mm = _SPREAD_SACRUM_MM * np.sqrt(1 + level)
-    return np.where((namings >= 0).any(axis=1), _robust((found_mm - expected_mm) / spread_mm), 4.0)
+    cost = np.minimum(_robust((found_mm - expected_mm) / (_SPREAD_SACRUM_MM * np.sqrt(1 + level))), _SACRUM_ELSEWHERE)
+    cost = np.where((level == 0) & (anchor.room_mm < _NO_ROOM_MM), np.minimum(cost, _CUT_BELOW), cost)
+    return np.where((namings >= 0).any(axis=1), cost, _SACRUM_ELSEWHERE)
