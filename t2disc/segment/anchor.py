@@ -62,7 +62,9 @@ def _distance_mm(disc: Candidate, sacrum_mm: Floats) -> float:
     outline = disc.outline
     away = sacrum_mm - (outline.centre_mm - outline.upward * outline.height_mm / 2)
     down, forward = -away @ outline.upward, away @ outline.forward
-    below = (down > -2.0) & (forward < 0.5 * outline.length_mm) & (-forward < 0.5 * outline.length_mm + _BACKWARD * down)
+    below = (
+        (down > -2.0) & (forward < 0.5 * outline.length_mm) & (-forward < 0.5 * outline.length_mm + _BACKWARD * down)
+    )
     distance_mm = float(np.hypot(down, forward)[below].min()) if below.any() else np.inf
     return distance_mm if distance_mm <= _FURTHEST_MM else np.inf
 

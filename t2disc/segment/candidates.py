@@ -79,7 +79,7 @@ def _candidate(track: Track, structures: NDArray[np.uint8], grid: SliceGrid) -> 
     around = [_around(track.outlines[k], int(track.slices[k]), structures, grid) for k in looked_at]
     above, below = (np.mean([shares[side] for shares in around], axis=0) for side in (0, 1))
     canal = max(_canal_behind(track.outlines[k], int(track.slices[k]), structures, grid) for k in looked_at)
-    bones = [_bone(shares) for shares in (above, below)]
+    bones = [bone_share(shares) for shares in (above, below)]
     if max(bones) < _LEAST_BONE:
         return None
     right_mm = np.average(
@@ -98,7 +98,7 @@ def _candidate(track: Track, structures: NDArray[np.uint8], grid: SliceGrid) -> 
     )
 
 
-def _bone(shares: Floats) -> float:
+def bone_share(shares: Floats) -> float:
     """Return the share of bone among points, those outside the image counting half."""
     return float(shares[1] + shares[4] + shares[OUTSIDE] / 2)
 

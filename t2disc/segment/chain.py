@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from t2disc.segment.candidates import Candidate, structure_at
+from t2disc.segment.candidates import Candidate, bone_share, structure_at
 from t2disc.segment.pieces import SliceGrid
 
 Floats = NDArray[np.float64]
@@ -17,6 +17,7 @@ _ASIDE = 0.5  # sideways per way down: usual within
 _BONE_GAIN = 1.5  # for a way that leads through bone alone
 _NO_BONE = -0.5  # for one that leads through none, as where a body was taken for something else
 _ALONE_SCORE = 2.0  # a chain of one disc must be a good one
+_ALONE_BONE = 0.6  # ... with bone on both sides
 
 
 def find_chain(candidates: list[Candidate], structures: NDArray[np.uint8], grid: SliceGrid) -> list[Candidate]:
@@ -28,9 +29,7 @@ def find_chain(candidates: list[Candidate], structures: NDArray[np.uint8], grid:
     best = np.array([one.score - _NEEDED for one in candidates])
     before = np.full(len(candidates), -1)
     for lower, here in enumerate(candidates):
-        gains = [
-            best[upper] + _way(candidates[upper], here, structures, grid) for upper in range(lower)
-        ]
+        gains = [best[upper] + _way(candidates[upper], here, structures, grid) for upper in range(lower)]
         if gains and max(gains) > 0:
             before[lower] = int(np.argmax(gains))
             best[lower] += max(gains)
@@ -40,9 +39,14 @@ def find_chain(candidates: list[Candidate], structures: NDArray[np.uint8], grid:
     while at >= 0:
         chain.append(candidates[at])
         at = int(before[at])
-    if len(chain) == 1 and chain[0].score < _ALONE_SCORE:
+    if len(chain) == 1 and not _stands_alone(chain[0]):
         return []
     return chain[::-1]
+
+
+def _stands_alone(disc: Candidate) -> bool:
+    """Whether a disc without any other is between two bones beyond doubt."""
+    return disc.score >= _ALONE_SCORE and min(bone_share(disc.above), bone_share(disc.below)) >= _ALONE_BONE
 
 
 def _way(upper: Candidate, lower: Candidate, structures: NDArray[np.uint8], grid: SliceGrid) -> float:
@@ -54,7 +58,11 @@ def _way(upper: Candidate, lower: Candidate, structures: NDArray[np.uint8], grid
     kinks = [_angle_deg(away, one.outline.upward) / _KINK_DEG for one in (upper, lower)]
     aside = abs(upper.centre_mm[0] - lower.centre_mm[0]) / distance_mm / _ASIDE
     bone = _bone_between(upper, lower, structures, grid)
-    return max(_BONE_GAIN * (2 * bone - 1), _NO_BONE) - 0.4 * min(sum(kink**2 for kink in kinks), 6.0) - 0.3 * min(aside**2, 4.0)
+    return float(
+        max(_BONE_GAIN * (2 * bone - 1), _NO_BONE)
+        - 0.4 * min(sum(kink**2 for kink in kinks), 6.0)
+        - 0.3 * min(aside**2, 4.0)
+    )
 
 
 def _angle_deg(one: Floats, other: Floats) -> float:

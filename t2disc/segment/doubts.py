@@ -13,14 +13,16 @@ from t2disc.model.review import ReviewCode, ReviewReason
 from t2disc.segment.anchor import Anchor
 from t2disc.segment.candidates import Candidate
 from t2disc.segment.naming import Naming
-from t2disc.segment.pieces import SliceGrid
 
 Floats = NDArray[np.float64]
 
 LUMBAR = LEVELS[1:]
 
 _UNANCHORED = 0.6  # most confidence in a name where the sacrum is not seen
+_FEWEST_DISCS = 3  # ... or of so few discs that it may be no lumbar spine
 _WITHOUT_LOWEST = 0.8  # ... where L5/S1 is not
+_ACROSS_A_GAP = 0.6  # ... above two discs that lie further apart than usual
+_SACRUM_UNDER = (0.2, 10.0)  # least share of sacrum just below L5/S1, or most distance to it in mm
 _SURE_NAME = 0.9
 _SURE_OUTLINE = 0.6
 _FEWEST_SLICES = 3
@@ -42,6 +44,17 @@ class NamedSpine:
     outline_sureness: Floats
 
     @property
+    def is_anchored(self) -> bool:
+        """Whether the sacrum lies where this naming says: under L5/S1, or further below where that disc is missing."""
+        if not self.anchor.is_sacrum_seen or self.naming.levels[-1] < 0:
+            return False
+        place = int(np.flatnonzero(self.naming.levels >= 0)[0])
+        if self.naming.levels[place] > 0:
+            return bool(np.isfinite(self.anchor.sacrum_mm[place]))
+        is_under = self.chain[place].below[4] >= _SACRUM_UNDER[0]
+        return bool(is_under or self.anchor.sacrum_mm[place] <= _SACRUM_UNDER[1])
+
+    @property
     def named_levels(self) -> tuple[str, ...]:
         """Levels found that have a name in LEVELS, from superior to inferior."""
         found = set(self.naming.levels.tolist())
@@ -49,7 +62,7 @@ class NamedSpine:
 
     def place(self, level: str) -> int:
         """Return the place of a level in the chain."""
-        return self.naming.levels.tolist().index(number_of(level))
+        return int(np.flatnonzero(self.naming.levels == number_of(level))[0])
 
     def disc(self, level: str) -> Candidate:
         """Return the disc of a level."""
@@ -68,16 +81,18 @@ def confidence_of(spine: NamedSpine, level: str) -> float:
 
 
 def _name_sureness(spine: NamedSpine, level: str) -> float:
-    """Return how sure a name is: never much without a sacrum to count from, nor without the disc above it."""
+    """Return how sure a name is: never much without a sacrum to count from, the disc above it, or across a gap."""
     sureness = float(spine.naming.sureness[spine.place(level)])
-    if not spine.anchor.is_sacrum_seen:
-        return min(sureness, _UNANCHORED)
-    return sureness if spine.naming.levels[0] <= 0 else min(sureness, _WITHOUT_LOWEST)
+    if not spine.is_anchored or len(spine.chain) < _FEWEST_DISCS:
+        sureness = min(sureness, _UNANCHORED)
+    if spine.naming.levels[0] > 0:
+        sureness = min(sureness, _WITHOUT_LOWEST)
+    if (spine.naming.relative_distance[: spine.place(level)] > _WIDE).any():
+        sureness = min(sureness, _ACROSS_A_GAP)
+    return sureness
 
 
-def outline_sureness(
-    chain: list[Candidate], naming: Naming, disc_probability: NDArray[np.floating] | None
-) -> Floats:
+def outline_sureness(chain: list[Candidate], naming: Naming, disc_probability: NDArray[np.floating] | None) -> Floats:
     """Return how sure the outline of each disc is ``(N,)``, 0 to 1.
 
     The product of the mean probability of its voxels, the share of slices it is seen in beside what the others are, how
@@ -100,19 +115,19 @@ def _mean_probability(disc: Candidate, disc_probability: NDArray[np.floating] | 
 
 
 # ------------------------------------------------------------------------------------------------ reasons
-def doubts_about(spine: NamedSpine, structures: NDArray[np.uint8], grid: SliceGrid) -> tuple[ReviewReason, ...]:
+def doubts_about(spine: NamedSpine) -> tuple[ReviewReason, ...]:
     """Return every reason why a reader should look, those about the whole spine first."""
     return (
         *_about_the_sacrum(spine),
         *_about_the_count(spine),
-        *_about_missing_discs(spine, grid),
+        *_about_missing_discs(spine),
         *_about_names(spine),
         *(reason for level in spine.named_levels for reason in _about_an_outline(spine, level)),
     )
 
 
 def _about_the_sacrum(spine: NamedSpine) -> Iterator[ReviewReason]:
-    if spine.anchor.is_sacrum_seen:
+    if spine.is_anchored:
         return
     detail = "named by shape alone, no sacrum was seen below the discs"
     if spine.anchor.room_mm < 12.0:
@@ -135,9 +150,11 @@ def _about_the_count(spine: NamedSpine) -> Iterator[ReviewReason]:
             yield ReviewReason(code=ReviewCode.TRANSITIONAL_VERTEBRA, detail=detail)
 
 
-def _about_missing_discs(spine: NamedSpine, grid: SliceGrid) -> Iterator[ReviewReason]:
+def _about_missing_discs(spine: NamedSpine) -> Iterator[ReviewReason]:
     numbers = spine.naming.levels.tolist()
-    between = [level for level in LUMBAR if number_of(level) not in numbers and numbers[0] < number_of(level) < numbers[-1]]
+    between = [
+        level for level in LUMBAR if number_of(level) not in numbers and numbers[0] < number_of(level) < numbers[-1]
+    ]
     wide = spine.naming.relative_distance > _WIDE
     if between or wide.any():
         detail = "a disc is missing between two others" if between else "two discs lie further apart than usual"
@@ -159,7 +176,7 @@ def _about_names(spine: NamedSpine) -> Iterator[ReviewReason]:
     if not spine.named_levels:
         detail = "no disc could be given the name of a lumbar level"
         yield ReviewReason(code=ReviewCode.NO_DISC_FOUND, detail=detail)
-    detail = "other names fit nearly as well" if spine.anchor.is_sacrum_seen else "names hang on the shape of the spine"
+    detail = "other names fit nearly as well" if spine.is_anchored else "names hang on the shape of the spine"
     if len(unsure) == len(spine.named_levels) > 0:
         yield ReviewReason(code=ReviewCode.NAMING_UNCERTAIN, detail=detail)
     else:

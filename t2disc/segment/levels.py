@@ -88,7 +88,7 @@ def name_discs(
         discs=discs,
         levels=spine.named_levels,
         confidences=tuple(confidence_of(spine, level) for level in spine.named_levels),
-        reasons=doubts_about(spine, seen, grid),
+        reasons=doubts_about(spine),
     )
 
 

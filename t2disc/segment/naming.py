@@ -114,9 +114,7 @@ def name_chain(chain: list[Candidate], anchor: Anchor) -> Naming:
     """Return the best naming of a chain, the lowest disc first."""
     seen = _measured(chain)
     namings = _namings(seen.distance_mm)
-    cost = (
-        _misfit(seen, namings, _FIVE_LUMBAR) + _missing(seen, namings, anchor) + _bone(seen, namings, anchor)
-    )
+    cost = _misfit(seen, namings, _FIVE_LUMBAR) + _missing(seen, namings, anchor) + _bone(seen, namings, anchor)
     weights = np.exp((cost.min() - cost) / _doubt(float(cost.min()), len(chain)))
     best = namings[int(cost.argmin())]
     one = best[None]
@@ -183,9 +181,9 @@ def _misfit(seen: _Chain, namings: Levels, usual: _Template) -> Floats:
 
 
 def _away_in_size(seen: _Chain, namings: Levels, usual: _Template) -> tuple[Floats, Floats, Floats]:
-    """Return how far distances ``(A, N - 1)`` and lengths ``(A, N)`` are from usual, as logarithms, and the person's size.
+    """Return how far distances ``(A, N - 1)`` and lengths ``(A, N)`` are from usual, in logarithms, and the size.
 
-    The size ``(A, 2)``, of distances and of lengths, is the mean drawn towards 0 by how much people differ.
+    The person's size ``(A, 2)``, of distances and of lengths, is the mean drawn towards 0 by how much people differ.
     """
     at = namings - LOWEST
     along = np.concatenate([[0.0], usual.pitch_mm.cumsum()])
@@ -219,7 +217,9 @@ def _missing(seen: _Chain, namings: Levels, anchor: Anchor) -> Floats:
     along = np.concatenate([[0.0], _PITCH_MM.cumsum()])
     for level in range(HIGHEST):
         way_mm = size * (along[namings[:, 0] - LOWEST] - along[level - LOWEST])
-        cost = cost + np.where(namings[:, 0] > level, np.where(way_mm < anchor.room_mm, _MISSING_BELOW, _CUT_BELOW), 0.0)
+        cost = cost + np.where(
+            namings[:, 0] > level, np.where(way_mm < anchor.room_mm, _MISSING_BELOW, _CUT_BELOW), 0.0
+        )
     return np.asarray(cost)
 
 

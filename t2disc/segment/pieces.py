@@ -51,7 +51,7 @@ class SliceGrid:
         return np.asarray(pixels @ self.affine[0, 1:3] + self.affine[0, 0] * x + self.affine[0, 3])
 
     def pixels(self, x: float, points_mm: Floats) -> NDArray[np.intp]:
-        """Return the pixels of slice ``x`` nearest to points ``(..., 2)`` (anterior, superior) in mm; any may lie outside."""
+        """Return the pixels of slice ``x`` nearest to points ``(..., 2)`` (anterior, superior) in mm, maybe outside."""
         away = points_mm - self.affine[1:3, 0] * x - self.affine[1:3, 3]
         return np.asarray(np.rint(away @ np.linalg.inv(self.affine[1:3, 1:3]).T).astype(np.intp))
 
@@ -88,7 +88,7 @@ class Outline:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Piece:
-    """Part of a disc in slice ``x``: its ``pixels`` ``(V, 2)``, its outline, and whether it touches the image's edge."""
+    """Part of a disc in slice ``x``: its ``pixels`` ``(V, 2)``, its outline, whether it is on the image's edge."""
 
     x: int
     pixels: NDArray[np.intp]

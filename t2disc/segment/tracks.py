@@ -121,9 +121,7 @@ class _Clusters:
         by_slice: dict[int, list[int]] = {}
         for number in self._members[keep]:
             by_slice.setdefault(self._pieces[number].x, []).append(number)
-        pairs = [
-            (mine, number) for number in self._members[leave] for mine in by_slice.get(self._pieces[number].x, ())
-        ]
+        pairs = [(mine, number) for number in self._members[leave] for mine in by_slice.get(self._pieces[number].x, ())]
         if not pairs:
             return True
         first, second = np.array(pairs).T
@@ -142,9 +140,7 @@ def _track(members: list[Piece], grid: SliceGrid) -> Track:
         here = [piece for piece in members if piece.x == x]
         pixels.append(np.concatenate([piece.pixels for piece in here]))
         together = len(here) > 1
-        outlines.append(
-            measure_outline(grid.plane_mm(x, pixels[-1]), grid.pixel_mm) if together else here[0].outline
-        )
+        outlines.append(measure_outline(grid.plane_mm(x, pixels[-1]), grid.pixel_mm) if together else here[0].outline)
     return Track(
         slices=np.array(slices, np.intp),
         pixels=tuple(pixels),
