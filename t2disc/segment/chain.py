@@ -16,8 +16,8 @@ _KINK_DEG = 28.0  # between a disc's normal and the way to its neighbour: usual 
 _ASIDE = 0.5  # sideways per way down: usual within
 _BONE_GAIN = 1.5  # for a way that leads through bone alone
 _NO_BONE = -0.5  # for one that leads through none, as where a body was taken for something else
-_ALONE_SCORE = 2.0  # a chain of one disc must be a good one
-_ALONE_BONE = 0.6  # ... with bone on both sides
+_SURE_SCORE = 2.0  # a chain must have one disc that is a good one
+_SURE_BONE = 0.6  # ... with bone on both sides
 
 
 def find_chain(candidates: list[Candidate], structures: NDArray[np.uint8], grid: SliceGrid) -> list[Candidate]:
@@ -39,14 +39,12 @@ def find_chain(candidates: list[Candidate], structures: NDArray[np.uint8], grid:
     while at >= 0:
         chain.append(candidates[at])
         at = int(before[at])
-    if len(chain) == 1 and not _stands_alone(chain[0]):
-        return []
-    return chain[::-1]
+    return chain[::-1] if any(_is_sure(disc) for disc in chain) else []
 
 
-def _stands_alone(disc: Candidate) -> bool:
-    """Whether a disc without any other is between two bones beyond doubt."""
-    return disc.score >= _ALONE_SCORE and min(bone_share(disc.above), bone_share(disc.below)) >= _ALONE_BONE
+def _is_sure(disc: Candidate) -> bool:
+    """Whether a disc lies between two bones beyond doubt."""
+    return disc.score >= _SURE_SCORE and min(bone_share(disc.above), bone_share(disc.below)) >= _SURE_BONE
 
 
 def _way(upper: Candidate, lower: Candidate, structures: NDArray[np.uint8], grid: SliceGrid) -> float:
