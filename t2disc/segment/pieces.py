@@ -18,7 +18,8 @@ _JOINED_ACROSS_MM = 19.0  # a component higher than this, across its long axis, 
 _JOINED_FILL = 0.55  # ... or one that fills less than this share of the box around its axes
 _LEAST_APART_MM = 14.0  # between the centres of two discs
 _LEAST_PART_MM2 = 40.0
-_OPENINGS_MM = (5.0, 8.0, 11.0, 14.0)  # lengths of the front-back line that a bridge is too narrow for
+_OPENING_SLOPES_DEG = (-25.0, 0.0, 25.0, 50.0)  # as discs lie
+_OPENINGS_MM = (6.0, 9.0, 12.0, 15.0)  # lengths of the front-back line that a bridge is too narrow for
 _BRIM_MM = 2.5  # what the opening took off within this distance is given back
 
 
@@ -182,26 +183,47 @@ def _parted(pixels: NDArray[np.intp], x: int, grid: SliceGrid) -> list[NDArray[n
 
 
 def _opened(pixels: NDArray[np.intp], line_mm: float, x: int, grid: SliceGrid) -> list[NDArray[np.intp]]:
-    """Return what is left of a component where a front-back line fits in, by connected parts that could be discs."""
+    """Return what is left of a component where a front-back line of some slope fits in, disc by disc."""
     from scipy.ndimage import binary_opening, distance_transform_edt, label
 
     corner = pixels.min(axis=0) - 1
     mask = np.zeros(pixels.max(axis=0) - corner + 2, bool)
     mask[tuple((pixels - corner).T)] = True
-    line = np.ones((max(round(line_mm / grid.pixel_mm[0]), 2), 1), bool)
-    numbers, _ = label(binary_opening(mask, line))
-    least = _LEAST_PART_MM2 / (grid.pixel_mm[0] * grid.pixel_mm[1])
-    large = np.flatnonzero(np.bincount(numbers.ravel()) >= least)
-    large = large[large > 0]
-    if len(large) < 2 or not _are_apart([np.argwhere(numbers == number) for number in large], x, grid):
-        return [pixels]
-    numbers[~np.isin(numbers, large)] = 0
+    kept = np.logical_or.reduce(
+        [binary_opening(mask, _line(line_mm, slope_deg, grid.pixel_mm)) for slope_deg in _OPENING_SLOPES_DEG]
+    )
+    numbers, _ = label(kept)
+    large = np.bincount(numbers.ravel()) * grid.pixel_mm[0] * grid.pixel_mm[1] >= _LEAST_PART_MM2
+    large[0] = False
+    disc_of = _discs_of_parts([np.argwhere(numbers == number) for number in np.flatnonzero(large)], x, grid)
+    owner = np.zeros(large.size, np.intp)
+    owner[large] = disc_of
+    numbers = owner[numbers]
     away_mm, nearest = distance_transform_edt(numbers == 0, sampling=grid.pixel_mm, return_indices=True)
-    owner = np.where(mask & (away_mm <= _BRIM_MM), numbers[tuple(nearest)], 0)
-    return [np.argwhere(owner == number) + corner for number in large]
+    given = np.where(mask & (away_mm <= _BRIM_MM), numbers[tuple(nearest)], 0)
+    discs = [np.argwhere(given == number) + corner for number in range(1, max(disc_of, default=0) + 1)]
+    return discs if len(discs) > 1 else [pixels]
 
 
-def _are_apart(parts: list[NDArray[np.intp]], x: int, grid: SliceGrid) -> bool:
-    """Whether parts lie one above the other as discs do, not side by side as the halves of one."""
-    heights = np.sort([grid.plane_mm(x, part)[:, 1].mean() for part in parts])
-    return bool((np.diff(heights) >= _LEAST_APART_MM).all())
+def _line(length_mm: float, slope_deg: float, pixel_mm: tuple[float, float]) -> NDArray[np.bool_]:
+    """Return a line of pixels, its front lower by the slope."""
+    slope = np.deg2rad(slope_deg)
+    way = np.array([np.cos(slope), -np.sin(slope)]) * length_mm / np.array(pixel_mm)
+    points = np.rint(np.linspace(0, 1, 64)[:, None] * way).astype(np.intp)
+    points -= points.min(axis=0)
+    line = np.zeros(points.max(axis=0) + 1, bool)
+    line[tuple(points.T)] = True
+    return line
+
+
+def _discs_of_parts(parts: list[NDArray[np.intp]], x: int, grid: SliceGrid) -> list[int]:
+    """Return the number, from 1, of the disc each part belongs to: a new one where it lies well below the last."""
+    outlines = [measure_outline(grid.plane_mm(x, part), grid.pixel_mm) for part in parts]
+    numbers, last = [0] * len(parts), None
+    for place in sorted(range(len(parts)), key=lambda place: -outlines[place].centre_mm[1]):
+        here = outlines[place]
+        larger = here if last is None or here.length_mm > last.length_mm else last
+        is_new = last is None or abs((last.centre_mm - here.centre_mm) @ larger.upward) >= _LEAST_APART_MM
+        numbers[place] = max(numbers) + is_new
+        last = here if is_new else larger
+    return numbers
