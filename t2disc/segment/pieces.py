@@ -219,11 +219,12 @@ def _line(length_mm: float, slope_deg: float, pixel_mm: tuple[float, float]) -> 
 def _discs_of_parts(parts: list[NDArray[np.intp]], x: int, grid: SliceGrid) -> list[int]:
     """Return the number, from 1, of the disc each part belongs to: a new one where it lies well below the last."""
     outlines = [measure_outline(grid.plane_mm(x, part), grid.pixel_mm) for part in parts]
-    numbers, last = [0] * len(parts), None
+    numbers: list[int] = [0] * len(parts)
+    last: Outline | None = None
     for place in sorted(range(len(parts)), key=lambda place: -outlines[place].centre_mm[1]):
         here = outlines[place]
         larger = here if last is None or here.length_mm > last.length_mm else last
-        is_new = last is None or abs((last.centre_mm - here.centre_mm) @ larger.upward) >= _LEAST_APART_MM
+        is_new = last is None or bool(abs((last.centre_mm - here.centre_mm) @ larger.upward) >= _LEAST_APART_MM)
         numbers[place] = max(numbers) + is_new
         last = here if is_new else larger
     return numbers
