@@ -111,7 +111,9 @@ def _probabilities(late: Floats, early: Floats, spacing_mm: Spacing, n_threads: 
             yield from pool.map(one, range(len(late)))
 
 
-def _on_slice(probabilities: Floats, shape: tuple[int, int], spacing_mm: Spacing) -> tuple[NDArray[np.uint8], Floats]:
+def _on_slice(
+    probabilities: Floats, shape: tuple[int, int], spacing_mm: Spacing
+) -> tuple[NDArray[np.uint8], Floats]:
     """Return the likeliest structure of each voxel of a slice ``(Y, Z)``, and the probability of disc."""
     best = to_volume(probabilities[0], shape, spacing_mm)
     structure = np.zeros(shape, np.uint8)

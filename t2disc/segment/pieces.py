@@ -17,7 +17,7 @@ _MOST_PIECES = 2000  # of a volume: the largest are kept, so that a map of noise
 _JOINED_ACROSS_MM = 19.0  # a component higher than this, across its long axis, may be two discs
 _JOINED_FILL = 0.55  # ... or one that fills less than this share of the box around its axes
 _LEAST_APART_MM = 14.0  # between the centres of two discs
-_LEAST_PART_MM2 = 40.0
+_LEAST_PART_MM2 = 30.0
 _OPENING_SLOPES_DEG = (-25.0, 0.0, 25.0, 50.0)  # as discs lie
 _OPENINGS_MM = (6.0, 9.0, 12.0, 15.0)  # lengths of the front-back line that a bridge is too narrow for
 _BRIM_MM = 2.5  # what the opening took off within this distance is given back
@@ -170,16 +170,19 @@ def _components(mask: NDArray[np.bool_], least: int) -> Iterator[NDArray[np.intp
 
 # ------------------------------------------------------------------------------------------------ joined discs
 def _parted(pixels: NDArray[np.intp], x: int, grid: SliceGrid) -> list[NDArray[np.intp]]:
-    """Return the discs of a component apart from each other; most components are one."""
+    """Return the discs of a component apart from each other, or one freed of what hangs on it; most are one disc."""
     outline = measure_outline(grid.plane_mm(x, pixels), grid.pixel_mm)
     fill = outline.area_mm2 / (outline.length_mm * outline.across_mm)
     if outline.across_mm < _JOINED_ACROSS_MM and (fill > _JOINED_FILL or outline.length_mm < 2 * _LEAST_APART_MM):
         return [pixels]
-    for line_mm in _OPENINGS_MM:
-        parts = _opened(pixels, line_mm, x, grid)
-        if len(parts) > 1:
-            return parts
-    return [pixels]
+    openings = [_opened(pixels, line_mm, x, grid) for line_mm in _OPENINGS_MM]
+    several = [discs for discs in openings if len(discs) > 1]
+    freed = [discs for discs in openings if len(discs) == 1 and _is_one_disc(discs[0], x, grid)]
+    return next(iter(several + freed), [pixels])
+
+
+def _is_one_disc(pixels: NDArray[np.intp], x: int, grid: SliceGrid) -> bool:
+    return measure_outline(grid.plane_mm(x, pixels), grid.pixel_mm).across_mm < _JOINED_ACROSS_MM
 
 
 def _opened(pixels: NDArray[np.intp], line_mm: float, x: int, grid: SliceGrid) -> list[NDArray[np.intp]]:
@@ -201,8 +204,7 @@ def _opened(pixels: NDArray[np.intp], line_mm: float, x: int, grid: SliceGrid) -
     numbers = owner[numbers]
     away_mm, nearest = distance_transform_edt(numbers == 0, sampling=grid.pixel_mm, return_indices=True)
     given = np.where(mask & (away_mm <= _BRIM_MM), numbers[tuple(nearest)], 0)
-    discs = [np.argwhere(given == number) + corner for number in range(1, max(disc_of, default=0) + 1)]
-    return discs if len(discs) > 1 else [pixels]
+    return [np.argwhere(given == number) + corner for number in range(1, max(disc_of, default=0) + 1)]
 
 
 def _line(length_mm: float, slope_deg: float, pixel_mm: tuple[float, float]) -> NDArray[np.bool_]:
