@@ -33,6 +33,11 @@ def tilted_slab(degrees: float, length_mm: float = 30, height_mm: float = 8) -> 
     return disc, (along / length_mm + 0.5)[disc]
 
 
+def uv(disc: np.ndarray, affine: np.ndarray = LPS_AXES) -> tuple[np.ndarray, np.ndarray]:
+    at = disc_coordinates(disc, affine)
+    return at.u, at.v
+
+
 def rotated(affine: np.ndarray, axis: str, degrees: float) -> np.ndarray:
     turn = np.eye(4)
     turn[:3, :3] = Rotation.from_euler(axis, degrees, degrees=True).as_matrix()
@@ -41,14 +46,14 @@ def rotated(affine: np.ndarray, axis: str, degrees: float) -> np.ndarray:
 
 # ------------------------------------------------------------------------------------------------ coordinates
 def test_n_voxels_in_a_row_lie_at_odd_halves_of_n():
-    u, v = disc_coordinates(box(length=30, height=8), LPS_AXES)
+    u, v = uv(box(length=30, height=8))
     np.testing.assert_allclose(np.unique(u), (np.arange(30) + 0.5) / 30, atol=1e-8)
     np.testing.assert_allclose(np.unique(v), (np.arange(8) + 0.5) / 8, atol=1e-8)
 
 
 def test_u_rises_backward_and_v_rises_downward():
     disc = box()
-    u, v = disc_coordinates(disc, LPS_AXES)
+    u, v = uv(disc, LPS_AXES)
     _, posterior, up = np.nonzero(disc)
     assert u[posterior == posterior.min()].max() < 0.1 < 0.9 < u[posterior == posterior.max()].min()
     assert v[up == up.max()].max() < 0.1 < 0.9 < v[up == up.min()].min()
@@ -58,7 +63,7 @@ def test_u_rises_backward_and_v_rises_downward():
 @settings(max_examples=40, deadline=None)
 def test_u_follows_the_disc_when_it_is_tilted(degrees):
     disc, true_u = tilted_slab(degrees)
-    u, _ = disc_coordinates(disc, LPS_AXES)
+    u, _ = uv(disc, LPS_AXES)
     assert np.abs(u - true_u).max() < 1.5 / 30  # a voxel and a half of stair at the ends of a tilted slab
 
 
@@ -66,8 +71,8 @@ def test_u_follows_the_disc_when_it_is_tilted(degrees):
 @settings(max_examples=25, deadline=None)
 def test_turning_the_whole_body_forward_changes_no_coordinate(degrees):
     disc = box()
-    u, v = disc_coordinates(disc, LPS_AXES)
-    turned_u, turned_v = disc_coordinates(disc, rotated(LPS_AXES, "x", degrees))
+    u, v = uv(disc, LPS_AXES)
+    turned_u, turned_v = uv(disc, rotated(LPS_AXES, "x", degrees))
     np.testing.assert_allclose(turned_u, u, atol=1e-8)
     np.testing.assert_allclose(turned_v, v, atol=1e-8)
 
@@ -77,7 +82,7 @@ def test_turning_the_whole_body_forward_changes_no_coordinate(degrees):
 def test_oblique_sagittal_slices_change_no_coordinate(about_s, about_a):
     disc = box()
     oblique = rotated(rotated(LPS_AXES, "z", about_s), "y", about_a)
-    np.testing.assert_allclose(disc_coordinates(disc, oblique)[0], disc_coordinates(disc, LPS_AXES)[0], atol=1e-8)
+    np.testing.assert_allclose(uv(disc, oblique)[0], uv(disc)[0], atol=1e-8)
 
 
 @given(order=st.permutations(range(3)), flips=st.tuples(*[st.booleans()] * 3), degrees=tilts)
@@ -100,7 +105,7 @@ def test_regions_do_not_depend_on_the_order_or_direction_of_voxel_axes(order, fl
 def test_each_slice_has_its_own_front_and_back():
     disc = box(n_slices=1)
     disc[3, 12:32, 11:19] = True  # a shorter cross-section, further back
-    u, _ = disc_coordinates(disc, LPS_AXES)
+    u, _ = uv(disc, LPS_AXES)
     slices, posterior, _ = np.nonzero(disc)
     np.testing.assert_allclose(u[(slices == 3) & (posterior == 12)], 0.5 / 20, atol=1e-8)
     np.testing.assert_allclose(u[(slices == 1) & (posterior == 5)], 0.5 / 30, atol=1e-8)
@@ -109,7 +114,7 @@ def test_each_slice_has_its_own_front_and_back():
 def test_a_fragment_higher_than_long_is_measured_along_the_body():
     disc = np.zeros(SHAPE, bool)
     disc[2, 18:22, 5:25] = True
-    u, _ = disc_coordinates(disc, LPS_AXES)
+    u, _ = uv(disc, LPS_AXES)
     _, posterior, _ = np.nonzero(disc)
     np.testing.assert_allclose(u, (posterior - 18 + 0.5) / 4, atol=1e-8)
 
@@ -117,12 +122,12 @@ def test_a_fragment_higher_than_long_is_measured_along_the_body():
 def test_a_single_voxel_is_the_middle_of_its_disc():
     disc = np.zeros(SHAPE, bool)
     disc[2, 20, 15] = True
-    u, v = disc_coordinates(disc, LPS_AXES)
+    u, v = uv(disc, LPS_AXES)
     assert u.tolist() == v.tolist() == [0.5]
 
 
 def test_no_voxel_has_no_coordinates():
-    u, v = disc_coordinates(np.zeros(SHAPE, bool), LPS_AXES)
+    u, v = uv(np.zeros(SHAPE, bool), LPS_AXES)
     assert u.size == v.size == 0
 
 

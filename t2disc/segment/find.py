@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from t2disc.model import DiscLabels, EchoStack, LabelMap
 from t2disc.segment.labelmaps import place_labels
-from t2disc.segment.regions import ANNULUS_FRACTION, divide_discs
+from t2disc.segment.regions import region_schemes
+
+if TYPE_CHECKING:
+    from t2disc.model.protocol import RegionSettings
 
 
 def find_discs(
-    stack: EchoStack, labels: LabelMap | None = None, *, annulus_fraction: float = ANNULUS_FRACTION
+    stack: EchoStack, labels: LabelMap | None = None, *, regions: RegionSettings | None = None
 ) -> DiscLabels:
     """Say which voxels of a stack belong to which lumbar disc, and to its nucleus or annulus.
 
@@ -20,8 +25,8 @@ def find_discs(
         The images whose grid the discs shall have.
     labels
         A label map and the names of its values, on any grid; without one no disc is labelled.
-    annulus_fraction
-        Share of the disc's front-back length that is annulus at either end, above 0 and below 0.5.
+    regions
+        How to divide the discs: ``[regions]`` of the protocol, default its defaults.
 
     Returns
     -------
@@ -36,9 +41,11 @@ def find_discs(
     if labels is None:
         return _no_discs(stack)
     placed = place_labels(stack, labels)
+    primary, *others = region_schemes(placed.discs, stack.affine, regions)
     return DiscLabels(
         discs=placed.discs,
-        regions=divide_discs(placed.discs, stack.affine, annulus_fraction=annulus_fraction),
+        regions=primary.values,
+        schemes=tuple(others),
         levels=placed.levels,
         affine=stack.affine,
         notes=placed.notes,
