@@ -7,13 +7,24 @@ from t2disc.model.inventory import Identity, Inventory
 from t2disc.model.labels import DiscLabels, LabelKind, LabelMap, LabelSource
 from t2disc.model.levels import LEVELS, parse_level
 from t2disc.model.maps import Flag, NoiseEstimate, T2Map, VoxelFit
-from t2disc.model.measures import Change, DiscMeasure
-from t2disc.model.regions import N_STRIPS, REGION_PARTS, SCHEME_OF, SCHEME_PARTS, SCHEMES, Region, RegionMap, Scheme
+from t2disc.model.measures import Change, DiscMeasure, RoiSensitivity
+from t2disc.model.regions import (
+    COMPARED_REGIONS,
+    N_STRIPS,
+    REGION_PARTS,
+    SCHEME_OF,
+    SCHEME_PARTS,
+    SCHEMES,
+    Region,
+    RegionMap,
+    Scheme,
+)
 from t2disc.model.review import ReviewCode, ReviewReason
 from t2disc.model.stack import Acquisition, EchoStack, LeftOut
 from t2disc.model.visit import Visit, role_of
 
 __all__ = [
+    "COMPARED_REGIONS",
     "LEVELS",
     "N_STRIPS",
     "REGION_PARTS",
@@ -37,6 +48,7 @@ __all__ = [
     "RegionMap",
     "ReviewCode",
     "ReviewReason",
+    "RoiSensitivity",
     "Scheme",
     "T2Map",
     "Visit",

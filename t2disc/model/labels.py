@@ -12,8 +12,8 @@ from t2disc.errors import ArgumentInvalid, LabelsLevelUnknown, LabelsRepeated
 from t2disc.model._arrays import frozen, frozen_affine, same_shape
 from t2disc.model.levels import LEVELS
 from t2disc.model.regions import REGION_PARTS, SCHEME_OF, RegionMap
+from t2disc.model.regions import Region as Region  # its home before the schemes
 from t2disc.model.review import ReviewReason
-
 
 LabelKind = Literal["none", "automatic", "given", "correction"]
 

@@ -52,9 +52,9 @@ class RegionSettings(_Table):
     schemes: tuple[Scheme, ...] = Field(
         SCHEMES, strict=False, description="Schemes measured; np-af always is, whether it is named or not"
     )
-    annulus_fraction: float = Field(0.2, gt=0, lt=0.5, description="Share of the front-back length that is AF, each end")
-    mid_sagittal_mm: float = Field(20.0, gt=0, description="Width of the mid-sagittal slices about the disc's middle, mm")
-    posterior_fraction: float = Field(0.1, gt=0, lt=1, description="Share of the front-back length that is posterior")
+    annulus_fraction: float = Field(0.2, gt=0, lt=0.5, description="Share of the length that is AF at each end")
+    mid_sagittal_mm: float = Field(20.0, gt=0, description="Width of the slices about the disc's middle, mm")
+    posterior_fraction: float = Field(0.1, gt=0, lt=1, description="Share of the length that is posterior")
 
 
 class StudySettings(_Table):

@@ -53,6 +53,9 @@ SCHEME_PARTS: dict[Scheme, Mapping[str, tuple[int, ...]]] = {
 SCHEME_OF: dict[str, Scheme] = {region: scheme for scheme, parts in SCHEME_PARTS.items() for region in parts}
 """The scheme that defines a region; its keys are all regions in the order of the tables."""
 
+COMPARED_REGIONS: dict[str, tuple[str, ...]] = {"NP": ("NP", "NP_mid", "strip3"), "disc": ("disc", "disc_mid")}
+"""What studies call the nucleus, and the disc: definitions of one thing by several schemes, the primary one first."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RegionMap:

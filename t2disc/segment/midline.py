@@ -1,8 +1,8 @@
 """The mid-surface of a disc: in every slice a bent line with as much of the disc above it as below.
 
 In the frame of the disc's long axis (x backward, y downward, mm) the mid-line of a slice is the parabola
-``y = a + b x + c x^2``. It is a regression of the disc's voxels on their feet (the nearest points of the line), repeated
-until the feet settle: a principal curve. Source: Hastie & Stuetzle 1989, J Am Stat Assoc 84:502-516.
+``y = a + b x + c x^2``. It is a regression of the disc's voxels on their feet (the nearest points of the line),
+repeated until the feet settle: a principal curve. Source: Hastie & Stuetzle 1989, J Am Stat Assoc 84:502-516.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from t2disc.segment.sections import Floats, Indices, Sections, slice_means
 
@@ -24,7 +23,7 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Midline:
-    """The mid-line of every voxel's slice: ``offset`` mm, ``slope``, ``bend`` 1/mm, each ``(V,)``; ``a``, ``b``, ``c``."""
+    """The mid-line of every voxel's slice, each ``(V,)``: a = ``offset`` mm, b = ``slope``, c = ``bend`` 1/mm."""
 
     offset: Floats
     slope: Floats
@@ -32,7 +31,8 @@ class Midline:
 
     def heights_mm(self, x: Floats) -> Floats:
         """Return ``y`` of the line at ``x`` ``(V,)``."""
-        return self.offset + (self.slope + self.bend * x) * x
+        heights: Floats = self.offset + (self.slope + self.bend * x) * x
+        return heights
 
     def slopes(self, x: Floats) -> Floats:
         """Return ``dy/dx`` at ``x`` ``(V,)``."""
@@ -46,7 +46,7 @@ class Midline:
             below, slope = self.heights_mm(foot) - y, self.slopes(foot)
             curvature = 1 + slope**2 + 2 * self.bend * below
             foot -= (foot - x + below * slope) / np.maximum(curvature, 0.5)
-        return foot
+        return np.asarray(foot)
 
     def arcs_mm(self, feet_mm: Floats) -> Floats:
         """Return the length of the line from ``x = 0`` to each foot ``(V,)``, mm: Gauss-Legendre quadrature."""
@@ -92,7 +92,7 @@ def _refitted(line: Midline, sections: Sections, share: Floats, length_mm: float
     moments = products.reshape(-1, 3, 3)
     residual_mm2 = max(float(np.var(y - line.heights_mm(x))), 1e-6)
     prior = residual_mm2 * np.diag([1 / _SLOPE_SD**2, (length_mm / _BEND_SD) ** 2])
-    solved = np.linalg.solve(moments[:, :2, :2] + prior, moments[:, :2, 2:])[..., 0]
+    solved = np.linalg.solve(moments[:, :2, :2] + prior, moments[:, :2, 2:])[..., 0].astype(np.float64)
     slope, bend = solved[:, 0], np.clip(solved[:, 1], -_BEND_SD / length_mm, _BEND_SD / length_mm)
     offset = means[:, 2] - slope * means[:, 0] - bend * means[:, 1]
     return Midline(offset=offset[slices], slope=slope[slices], bend=bend[slices])
@@ -105,7 +105,7 @@ def _sharing(positions_mm: Floats) -> Floats:
     return weights
 
 
-def _slice_products(columns: Floats, slices: Indices) -> NDArray[np.float64]:
+def _slice_products(columns: Floats, slices: Indices) -> Floats:
     """Return the sums over each slice of the products of columns ``(V, K)`` with each other, ``(S, K K)``."""
     products = (columns[:, :, None] * columns[:, None, :]).reshape(len(columns), -1)
     return np.stack([np.bincount(slices, weights=column) for column in products.T], axis=1)

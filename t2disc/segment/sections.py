@@ -66,11 +66,13 @@ def cut_sections(disc: NDArray[np.bool_], affine: NDArray[np.float64]) -> Sectio
     offsets_mm = _centred(voxels @ affine[:3, :3].T @ plane.T, slices)
     tilt, has_axis = _tilt_rad(offsets_mm)
     frame = np.array([[-np.cos(tilt), -np.sin(tilt)], [np.sin(tilt), -np.cos(tilt)]])  # rows backward, downward
+    n_slices = int(slices.max(initial=-1)) + 1
+    positions_mm: Floats = np.arange(n_slices, dtype=np.float64) * _step_right_mm(affine, slice_axis, in_plane)
     return Sections(
         points_mm=offsets_mm @ frame.T,
         slices=slices,
         steps_mm=frame @ plane @ in_plane,
-        positions_mm=np.arange(int(slices.max(initial=-1)) + 1) * _step_right_mm(affine, slice_axis, in_plane),
+        positions_mm=positions_mm,
         has_axis=has_axis,
     )
 

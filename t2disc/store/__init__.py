@@ -12,8 +12,8 @@ from t2disc.store.figures import figure_file
 from t2disc.store.files import StoredFile, update_file, write_file, write_tree
 from t2disc.store.lock import output_lock
 from t2disc.store.manifest import MANIFEST, is_intact, manifest_file
-from t2disc.store.records import FitFacts, Status, VisitRecord, read_record, record_file, recorded_keys
-from t2disc.store.tables import ChangeRow, DiscRow, VisitRow, table_files
+from t2disc.store.records import FitFacts, RegionFacts, Status, VisitRecord, read_record, record_file, recorded_keys
+from t2disc.store.tables import ChangeRow, DiscRow, RoiRow, VisitRow, table_files
 from t2disc.store.visits import publish_visit, sweep_leftovers
 
 __all__ = [
@@ -21,6 +21,8 @@ __all__ = [
     "ChangeRow",
     "DiscRow",
     "FitFacts",
+    "RegionFacts",
+    "RoiRow",
     "Status",
     "StoredFile",
     "VisitRecord",

@@ -11,7 +11,7 @@ import numpy as np
 
 from t2disc import store
 from t2disc.errors import T2DiscError
-from t2disc.model import DiscLabels, DiscMeasure, EchoStack, Inventory, LabelMap, T2Map, Visit
+from t2disc.model import DiscLabels, DiscMeasure, EchoStack, Inventory, LabelMap, RoiSensitivity, T2Map, Visit
 from t2disc.study.labels import NO_LABELS, find_label_map
 from t2disc.study.notes import acquisition_notes, fit_notes
 
@@ -29,6 +29,8 @@ class VisitResult:
     t2map: T2Map
     measures: tuple[DiscMeasure, ...]
     facts: store.FitFacts
+    regions: store.RegionFacts
+    sensitivity: tuple[RoiSensitivity, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,16 +62,25 @@ def analyse_visit(visit: Visit, protocol: Protocol, labels_dir: Path | None = No
         What the hospital sent cannot be used; the code says why.
     """
     from t2disc.fit import fit_t2
-    from t2disc.measure import measure_discs
+    from t2disc.measure import compare_schemes, measure_discs
     from t2disc.segment import find_discs
 
     stack = load_visit(visit, protocol)
-    discs = find_discs(stack, load_visit_labels(visit, labels_dir))
+    discs = find_discs(stack, load_visit_labels(visit, labels_dir), regions=protocol.regions)
     fit = protocol.fit
     t2map = fit_t2(stack, model=fit.model, skip_first=fit.skip_first, min_snr=fit.min_snr)
     measures = measure_discs(t2map, discs)
     facts = store.FitFacts.of(stack, t2map, min_snr=fit.min_snr)
-    return VisitResult(visit=visit, stack=stack, discs=discs, t2map=t2map, measures=measures, facts=facts)
+    return VisitResult(
+        visit=visit,
+        stack=stack,
+        discs=discs,
+        t2map=t2map,
+        measures=measures,
+        facts=facts,
+        regions=store.RegionFacts.of(protocol.regions),
+        sensitivity=compare_schemes(measures),
+    )
 
 
 def load_visit(visit: Visit, protocol: Protocol) -> EchoStack:
@@ -133,9 +144,11 @@ def visit_record(result: VisitResult, remarks: Sequence[str] = ()) -> store.Visi
         levels=result.discs.levels,
         acquisition=stack.acquisition,
         fit=result.facts,
+        regions=result.regions,
         left_out=stack.left_out,
         notes=notes,
         measures=result.measures,
+        roi_sensitivity=result.sensitivity,
     )
 
 
