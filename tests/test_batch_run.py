@@ -177,7 +177,7 @@ def test_a_quarantined_baseline_stays_the_baseline(tmp_path):
 
 @pytest.mark.parametrize("fault", [RuntimeError, MemoryError, RecursionError, KeyError])
 def test_an_unforeseen_fault_is_told_without_its_text(measured, tmp_path, monkeypatch, fault):
-    def fail(stack, labels=None):
+    def fail(stack, labels=None, **settings):
         raise fault("PatientName CANARY^JOHN")
 
     monkeypatch.setattr("t2disc.segment.find_discs", fail)

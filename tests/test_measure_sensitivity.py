@@ -57,9 +57,8 @@ def test_one_definition_alone_has_no_spread_and_zero_is_not_said():
 
 def test_each_level_has_one_row_and_no_measure_has_none():
     levels = ("L3/L4", "L4/L5")
-    assert [s.level for s in compare_schemes([measured(r, 1.0, n) for n in levels for r in ("disc", "NP")])] == [
-        *levels
-    ]
+    found = compare_schemes([measured(region, 1.0, level) for level in levels for region in ("disc", "NP")])
+    assert tuple(sensitivity.level for sensitivity in found) == levels
     assert compare_schemes([]) == ()
 
 
