@@ -19,7 +19,14 @@ from typer.testing import CliRunner, Result
 from t2disc import __version__
 from t2disc.cli.app import app
 from t2disc.cli.exits import MEANINGS
-from t2disc.model.protocol import FitSettings, IngestSettings, Protocol, SegmentSettings, StudySettings
+from t2disc.model.protocol import (
+    FitSettings,
+    IngestSettings,
+    Protocol,
+    RegionSettings,
+    SegmentSettings,
+    StudySettings,
+)
 from t2disc.store import output_lock
 from t2disc.study import read_protocol
 from t2disc.study.pseudonym import KEY_FILE, KEY_VARIABLE
@@ -518,7 +525,13 @@ def test_the_example_of_the_docs_is_valid_and_shows_every_key(tmp_path):
     (tmp_path / "p.toml").write_text(example(), encoding="utf-8")
     protocol = read_protocol(tmp_path / "p.toml")
     shown = {table: set(keys) for table, keys in protocol.model_dump(exclude_unset=True).items()}
-    tables = {"ingest": IngestSettings, "fit": FitSettings, "segment": SegmentSettings, "study": StudySettings}
+    tables = {
+        "ingest": IngestSettings,
+        "fit": FitSettings,
+        "segment": SegmentSettings,
+        "regions": RegionSettings,
+        "study": StudySettings,
+    }
     assert set(tables) == set(Protocol.model_fields)
     assert shown == {name: set(table.model_fields) for name, table in tables.items()}
 
@@ -529,6 +542,9 @@ def test_the_example_of_the_docs_is_valid_and_shows_every_key(tmp_path):
         ("[fit]\nskip = 1", "fit.skip"),
         ("[fit]\nskip_first = -1", "fit.skip_first"),
         ("[fit]\nmin_snr = 'five'", "fit.min_snr"),
+        ("[regions]\nschemes = ['thirds']", "regions.schemes"),
+        ("[regions]\nannulus_fraction = 0.5", "regions.annulus_fraction"),
+        ("[regions]\nmid_sagittal_mm = 0.0", "regions.mid_sagittal_mm"),
         ("[study]\nlayout = 'pile'", "study.layout"),
         ("[nonsense]\nx = 1", "nonsense"),
         ("[fit\n", "line 1"),

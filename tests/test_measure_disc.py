@@ -68,9 +68,11 @@ def random_t2_ms(seed: int = 1) -> np.ndarray:
 def test_each_level_and_region_has_one_row_from_superior_to_inferior():
     measures = measure_discs(make_map(random_t2_ms()), make_discs())
     assert [(m.level, m.region) for m in measures] == [
-        (level, region) for level in ("L3/L4", "L4/L5") for region in ("disc", "NP", "AF")
+        (level, region)
+        for level in ("L3/L4", "L4/L5")
+        for region in ("disc", "NP", "AF", "AF_anterior", "AF_posterior")
     ]
-    assert [m.n_voxels for m in measures] == [40, 24, 16] * 2
+    assert [m.n_voxels for m in measures] == [40, 24, 16, 8, 8] * 2
 
 
 def test_statistics_are_those_of_pythons_own_library():
@@ -195,7 +197,7 @@ def test_labels_of_another_matrix_are_refused():
 
 
 def test_an_affine_rewritten_with_a_rounding_error_is_the_same_place():
-    assert len(measure_discs(make_map(random_t2_ms()), make_discs(AFFINE + 1e-6 * np.eye(4)))) == 6
+    assert len(measure_discs(make_map(random_t2_ms()), make_discs(AFFINE + 1e-6 * np.eye(4)))) == 10
 
 
 def test_a_map_that_calls_a_missing_t2_fitted_is_refused():

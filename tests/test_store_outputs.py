@@ -17,7 +17,8 @@ import pytest
 from t2disc.errors import T2DiscError
 from t2disc.model import (
     LEVELS,
-    REGION_PARTS,
+    SCHEME_OF,
+    SCHEMES,
     Acquisition,
     Change,
     DiscLabels,
@@ -26,10 +27,13 @@ from t2disc.model import (
     Flag,
     LeftOut,
     NoiseEstimate,
+    RegionMap,
+    RoiSensitivity,
     T2Map,
     Visit,
 )
 from t2disc.model.labels import LabelKind, LabelSource
+from t2disc.model.protocol import RegionSettings
 from t2disc.model.review import ReviewCode, ReviewReason
 from t2disc.store import (
     Basis,
@@ -37,6 +41,8 @@ from t2disc.store import (
     DiscRow,
     FitFacts,
     LabelFacts,
+    RegionFacts,
+    RoiRow,
     Status,
     VisitRecord,
     VisitRow,
@@ -93,6 +99,9 @@ def measure(level: str = "L4/L5", region: str = "NP", **changes: float) -> DiscM
     return DiscMeasure(level=level, region=region, n_left_out=left_out, **numbers | changes)
 
 
+SENSITIVITY = RoiSensitivity(
+    level="L4/L5", np_spread_ms=2.5, np_spread_pct=3.12, disc_spread_ms=math.nan, disc_spread_pct=math.nan
+)
 RECORD = VisitRecord(
     participant_id="sub-1",
     session_id="ses-1",
@@ -118,6 +127,8 @@ RECORD = VisitRecord(
     left_out=(LeftOut(what="phase", n_images=8, why="phase is not magnitude", series_number=3),),
     notes=("a note",),
     measures=(measure(),),
+    regions=RegionFacts.of(RegionSettings()),
+    roi_sensitivity=(SENSITIVITY,),
 )
 
 
@@ -244,6 +255,18 @@ def test_the_sidecar_of_a_label_map_tells_who_drew_it():
     assert len(told) == len(get_args(LabelKind))
 
 
+def test_each_further_scheme_has_its_map_and_the_names_of_its_parts():
+    values = np.ones((3, 4, 2), np.uint8)
+    schemes = tuple(RegionMap(scheme=scheme, values=values) for scheme in SCHEMES[1:])
+    discs = DiscLabels(discs=values * 5, regions=values, levels=("L4/L5",), affine=AFFINE, schemes=schemes)
+    files = by_name(label_files("s", discs))
+    names = {scheme: files[f"anat/s_desc-{scheme}_dseg.tsv"] for scheme in ("strips", "midsagittal", "posterior")}
+    assert names["strips"].splitlines()[1:] == [b"%d\tstrip%d" % (n, n) for n in range(1, 6)]
+    assert names["midsagittal"] == b"index\tname\n1\tNP\n2\tAF anterior\n3\tAF posterior\n"
+    assert names["posterior"] == b"index\tname\n1\tposterior\n"
+    assert "anat/s_desc-strips_dseg.nii.gz" in files
+
+
 def test_the_dataset_says_who_made_it_and_a_foreign_one_is_refused(tmp_path):
     description = by_name(dataset_files())["dataset_description.json"]
     assert json.loads(description)["GeneratedBy"][0]["Name"] == "t2disc"
@@ -265,8 +288,10 @@ def test_a_record_comes_back_as_it_was_written(tmp_path):
         publish_visit(tmp_path / record.participant_id / record.session_id, [record_file(record)])
     found = read_record(tmp_path, "sub-1", "ses-1")
     assert math.isnan(found.measures[0].snr_first_echo)
-    filled = replace(found, measures=(replace(found.measures[0], snr_first_echo=0.0),))
-    assert filled == replace(RECORD, measures=(measure(snr_first_echo=0.0),))
+    assert math.isnan(found.roi_sensitivity[0].disc_spread_pct)
+    known = {"roi_sensitivity": (replace(SENSITIVITY, disc_spread_ms=0.0, disc_spread_pct=0.0),)}
+    filled = replace(found, measures=(replace(found.measures[0], snr_first_echo=0.0),), **known)
+    assert filled == replace(RECORD, measures=(measure(snr_first_echo=0.0),), **known)
     assert read_record(tmp_path, "sub-1", "ses-2") == quarantined
     assert read_record(tmp_path, "sub-1", "ses-3") is None
     assert record_file(found) == record_file(RECORD)
@@ -292,6 +317,14 @@ UNREADABLE = [
     b'"x"',
     b"[" * 100_000,
 ]
+
+
+def test_a_record_of_a_version_without_schemes_is_read(tmp_path):
+    tree = json.loads(record_file(RECORD).content)
+    del tree["regions"], tree["roi_sensitivity"]
+    publish_visit(tmp_path / "sub-1" / "ses-1", [replace(record_file(RECORD), content=json.dumps(tree).encode())])
+    found = read_record(tmp_path, "sub-1", "ses-1")
+    assert (found.regions, found.roi_sensitivity, len(found.measures)) == (None, (), 1)
 
 
 @pytest.mark.parametrize("content", UNREADABLE, ids=range(len(UNREADABLE)))
@@ -332,7 +365,8 @@ def tables() -> dict[str, bytes]:
         )
     ]
     visits = [VisitRow(record=replace(RECORD, reason="tab\there\nand line"), number=None, ordered_by="unknown")]
-    return by_name(table_files([DiscRow(record=RECORD, measure=measure())], changes, visits))
+    roi = [RoiRow(record=RECORD, sensitivity=SENSITIVITY)]
+    return by_name(table_files([DiscRow(record=RECORD, measure=measure())], changes, visits, roi))
 
 
 def rows(name: str) -> list[dict[str, str]]:
@@ -383,14 +417,30 @@ def test_the_change_table_starts_with_the_columns_of_the_issue():
         "interval_days",
         "baseline_n_used",
         "followup_n_used",
+        "scheme",
     ]
+
+
+def test_definitions_of_the_nucleus_stand_side_by_side_with_their_spread():
+    (row,) = rows("roi_sensitivity.tsv")
+    head = ["t2_NP_ms", "t2_NP_mid_ms", "t2_strip3_ms", "np_spread_ms", "np_spread_pct", "t2_disc_ms", "t2_disc_mid_ms"]
+    assert list(row)[:11] == ["participant_id", "session_id", "level", "role", *head]
+    assert (row["role"], row["t2_NP_ms"], row["np_spread_ms"], row["np_spread_pct"]) == (
+        "index",
+        "80.123",
+        "2.500",
+        "3.120",
+    )
+    assert row["t2_strip3_ms"] == row["disc_spread_ms"] == "n/a"
+    assert {name[3:-3] for name in row if name.startswith("t2_")} == set(SCHEME_OF)
 
 
 def test_every_word_of_a_column_of_words_is_explained():
     discs, changes, visits = (json.loads(tables()[f"{name}.json"]) for name in ("discs", "changes", "visits"))
     for dictionary in (discs, changes):
         assert set(dictionary["level"]["Levels"]) == set(LEVELS)
-        assert set(dictionary["region"]["Levels"]) == set(REGION_PARTS)
+        assert set(dictionary["region"]["Levels"]) == set(SCHEME_OF)
+        assert set(dictionary["scheme"]["Levels"]) == set(SCHEMES)
         assert set(dictionary["role"]["Levels"]) == {"index", "control", "unknown"}
     assert set(visits["status"]["Levels"]) == set(get_args(Status))
     assert set(visits["labels"]["Levels"]) == set(discs["labels"]["Levels"]) == set(get_args(LabelKind))
@@ -412,7 +462,7 @@ def test_texts_cannot_break_the_table():
     assert (row["n_echoes"], row["n_discs"], row["n_left_out"]) == ("2", "1", "8")
 
 
-@pytest.mark.parametrize("name", ["discs", "changes", "visits"])
+@pytest.mark.parametrize("name", ["discs", "changes", "visits", "roi_sensitivity"])
 def test_every_column_is_in_the_data_dictionary_and_units_are_in_names(name):
     dictionary = json.loads(tables()[f"{name}.json"])
     assert list(rows(f"{name}.tsv")[0]) == list(dictionary)

@@ -1,1 +1,1 @@
-"""How the weights of t2disc's segmenter are made: real and simulated images, augmentation, network, training, export."""
+"""How the weights of t2disc's segmenter are made: images real and simulated, augmentation, network, loss, export."""

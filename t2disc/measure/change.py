@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from t2disc.errors import ArgumentInvalid
-from t2disc.model import LEVELS, REGION_PARTS, Change, DiscMeasure
+from t2disc.model import LEVELS, SCHEME_OF, Change, DiscMeasure
 
 
 def compare_visits(baseline: Sequence[DiscMeasure], followup: Sequence[DiscMeasure]) -> tuple[Change, ...]:
@@ -32,7 +32,7 @@ def compare_visits(baseline: Sequence[DiscMeasure], followup: Sequence[DiscMeasu
         ``argument-invalid``: a visit with two rows for one region of one disc.
     """
     before, after = _medians_ms(baseline), _medians_ms(followup)
-    regions = list(REGION_PARTS)
+    regions = list(SCHEME_OF)
     rows = sorted({*before, *after}, key=lambda row: (LEVELS.index(row[0]), regions.index(row[1])))
     return tuple(_change(*row, before.get(row, np.nan), after.get(row, np.nan)) for row in rows)
 

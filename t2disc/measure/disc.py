@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from t2disc.errors import ArgumentInvalid
-from t2disc.model import REGION_PARTS, DiscLabels, DiscMeasure, Flag, T2Map
+from t2disc.model import DiscLabels, DiscMeasure, Flag, T2Map
 from t2disc.model.grids import require_same_grid
 
 
 def measure_discs(t2map: T2Map, discs: DiscLabels) -> tuple[DiscMeasure, ...]:
-    """Summarise T2 within each disc, its nucleus and its annulus: the rows of the table of discs.
+    """Summarise T2 within each disc and each of its regions: the rows of the table of discs.
 
     Only voxels with a T2 (flag 0) are used; the others are counted by flag. A region without a usable voxel has NaN
     in every statistic, never 0.
@@ -26,9 +26,9 @@ def measure_discs(t2map: T2Map, discs: DiscLabels) -> tuple[DiscMeasure, ...]:
     Returns
     -------
     tuple of DiscMeasure
-        Levels from superior to inferior; within each the regions ``disc``, ``NP``, ``AF``. Percentiles interpolate
-        linearly; ``t2_sd_ms`` has n - 1 in its denominator and is NaN for a single voxel; volumes count every voxel
-        of the region, used or not, at ``abs(det(affine))`` mm3 each.
+        Levels from superior to inferior; within each the regions ``disc``, ``NP``, ``AF``, then those of the other
+        schemes. Percentiles interpolate linearly; ``t2_sd_ms`` has n - 1 in its denominator and is NaN for a single
+        voxel; volumes count every voxel of the region, used or not, at ``abs(det(affine))`` mm3 each.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def measure_discs(t2map: T2Map, discs: DiscLabels) -> tuple[DiscMeasure, ...]:
     return tuple(
         _measure_region(t2map, discs.mask(level, region), level, region)
         for level in discs.levels
-        for region in REGION_PARTS
+        for region in discs.region_names
     )
 
 

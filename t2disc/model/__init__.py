@@ -4,17 +4,33 @@
 """
 
 from t2disc.model.inventory import Identity, Inventory
-from t2disc.model.labels import REGION_PARTS, DiscLabels, LabelKind, LabelMap, LabelSource, Region
+from t2disc.model.labels import DiscLabels, LabelKind, LabelMap, LabelSource
 from t2disc.model.levels import LEVELS, parse_level
 from t2disc.model.maps import Flag, NoiseEstimate, T2Map, VoxelFit
-from t2disc.model.measures import Change, DiscMeasure
+from t2disc.model.measures import Change, DiscMeasure, RoiSensitivity
+from t2disc.model.regions import (
+    COMPARED_REGIONS,
+    N_STRIPS,
+    REGION_PARTS,
+    SCHEME_OF,
+    SCHEME_PARTS,
+    SCHEMES,
+    Region,
+    RegionMap,
+    Scheme,
+)
 from t2disc.model.review import ReviewCode, ReviewReason
 from t2disc.model.stack import Acquisition, EchoStack, LeftOut
 from t2disc.model.visit import Visit, role_of
 
 __all__ = [
+    "COMPARED_REGIONS",
     "LEVELS",
+    "N_STRIPS",
     "REGION_PARTS",
+    "SCHEMES",
+    "SCHEME_OF",
+    "SCHEME_PARTS",
     "Acquisition",
     "Change",
     "DiscLabels",
@@ -29,8 +45,11 @@ __all__ = [
     "LeftOut",
     "NoiseEstimate",
     "Region",
+    "RegionMap",
     "ReviewCode",
     "ReviewReason",
+    "RoiSensitivity",
+    "Scheme",
     "T2Map",
     "Visit",
     "VoxelFit",

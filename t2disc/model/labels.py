@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Literal
 
 import numpy as np
@@ -12,25 +11,9 @@ from numpy.typing import NDArray
 from t2disc.errors import ArgumentInvalid, LabelsLevelUnknown, LabelsRepeated
 from t2disc.model._arrays import frozen, frozen_affine, same_shape
 from t2disc.model.levels import LEVELS
+from t2disc.model.regions import REGION_PARTS, SCHEME_OF, RegionMap
+from t2disc.model.regions import Region as Region  # its home before the schemes
 from t2disc.model.review import ReviewReason
-
-
-class Region(IntEnum):
-    """Values of the region map. The numbers stand in published datasets: add, never renumber."""
-
-    NONE = 0
-    NP = 1  # nucleus pulposus
-    AF_ANTERIOR = 2  # annulus fibrosus, front
-    AF_POSTERIOR = 3  # annulus fibrosus, back
-
-
-REGION_PARTS: dict[str, tuple[Region, ...]] = {
-    "disc": (Region.NONE, Region.NP, Region.AF_ANTERIOR, Region.AF_POSTERIOR),
-    "NP": (Region.NP,),
-    "AF": (Region.AF_ANTERIOR, Region.AF_POSTERIOR),
-}
-"""Regions as the tables name them, and the values of the region map that make up each."""
-
 
 LabelKind = Literal["none", "automatic", "given", "correction"]
 
@@ -74,7 +57,7 @@ class DiscLabels:
     discs
         ``(X, Y, Z)`` uint8; 0 is background, other values see :meth:`value_of`.
     regions
-        ``(X, Y, Z)`` uint8, see :class:`Region`; 0 outside the discs.
+        ``(X, Y, Z)`` uint8 of the primary scheme, see :class:`Region`; 0 outside the discs.
     levels
         Disc levels from superior to inferior, each once.
     affine
@@ -87,6 +70,8 @@ class DiscLabels:
         Why a reader should look at the labels before their numbers are used; empty when nothing speaks against them.
     source
         Who drew the labels.
+    schemes
+        Further ways of dividing the same discs, each once, in the order of SCHEMES.
     """
 
     discs: NDArray[np.uint8]
@@ -97,11 +82,14 @@ class DiscLabels:
     confidences: tuple[float, ...] = ()
     reasons: tuple[ReviewReason, ...] = ()
     source: LabelSource = LabelSource()
+    schemes: tuple[RegionMap, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "discs", frozen(self.discs, "discs", ndim=3, dtype=np.uint8))
         object.__setattr__(self, "regions", frozen(self.regions, "regions", ndim=3, dtype=np.uint8))
         same_shape("regions", self.regions.shape, self.discs.shape)
+        for scheme in self.schemes:
+            same_shape("regions", scheme.values.shape, self.discs.shape)
         object.__setattr__(self, "affine", frozen_affine(self.affine))
         if unknown := [level for level in self.levels if level not in LEVELS]:
             raise LabelsLevelUnknown(f"{len(unknown)} names that are no disc level")
@@ -131,12 +119,31 @@ class DiscLabels:
         """Return the value of a level in ``discs``: its place in LEVELS from 1, the same at every visit."""
         return LEVELS.index(level) + 1
 
+    @property
+    def region_names(self) -> tuple[str, ...]:
+        """Regions that the discs are divided into, in the order of the tables: ``disc``, ``NP``, ``AF``, ..."""
+        divided = {"np-af", *(scheme.scheme for scheme in self.schemes)}
+        return tuple(region for region, scheme in SCHEME_OF.items() if scheme in divided)
+
     def mask(self, level: str, region: str = "disc") -> NDArray[np.bool_]:
-        """Return the voxels ``(X, Y, Z)`` of one region (``disc``, ``NP``, ``AF``) of one disc."""
+        """Return the voxels ``(X, Y, Z)`` of one region of one disc, see :attr:`region_names`.
+
+        Raises
+        ------
+        ArgumentInvalid
+            ``argument-invalid``: a region that these discs are not divided into.
+        """
         inside: NDArray[np.bool_] = self.discs == self.value_of(level)
-        if region != "disc":
+        if region == "disc":
+            return inside
+        if region in REGION_PARTS:
             inside &= np.isin(self.regions, REGION_PARTS[region])
-        return inside
+            return inside
+        for scheme in self.schemes:
+            if region in scheme.names:
+                inside &= scheme.mask(region)
+                return inside
+        raise ArgumentInvalid("a region that is not there", expected=f"one of {', '.join(self.region_names)}")
 
     def __repr__(self) -> str:
         return f"DiscLabels(shape={self.shape}, levels={list(self.levels)})"

@@ -14,7 +14,7 @@ class DiscMeasure:
     Attributes
     ----------
     level, region
-        ``L4/L5``; ``disc``, ``NP`` or ``AF``.
+        ``L4/L5``; a region of SCHEME_OF: ``disc``, ``NP``, ``AF``, ``strip3``, ...
     n_voxels, n_used
         Voxels in the region, and those of them with a T2.
     n_left_out
@@ -52,13 +52,34 @@ class DiscMeasure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RoiSensitivity:
+    """How far the definitions of one disc's nucleus, and of the disc, disagree; NaN where fewer than two have a T2.
+
+    Attributes
+    ----------
+    level
+        ``L4/L5``.
+    np_spread_ms, disc_spread_ms
+        Greatest minus smallest median T2 over the definitions in COMPARED_REGIONS, ms.
+    np_spread_pct, disc_spread_pct
+        The same in % of the primary definition, ``NP`` and ``disc``.
+    """
+
+    level: str
+    np_spread_ms: float
+    np_spread_pct: float
+    disc_spread_ms: float
+    disc_spread_pct: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """T2 of one region of one disc at two visits, and the difference; NaN where either is missing.
 
     Attributes
     ----------
     level, region
-        ``L4/L5``; ``disc``, ``NP`` or ``AF``.
+        ``L4/L5``; a region of SCHEME_OF.
     baseline_t2_median_ms, followup_t2_median_ms
         Median T2 at each visit, ms.
     change_ms, change_pct

@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from t2disc.model.regions import SCHEMES, Scheme
+
 FIRST_ECHO_TOLERANCE_MS = 0.5
 
 
@@ -52,6 +54,17 @@ class SegmentSettings(_Table):
     least_confidence: float = Field(0.5, ge=0, le=1, description="A level less sure than this is marked for review")
 
 
+class RegionSettings(_Table):
+    """``[regions]``: the ways of dividing each disc. All of them divide the same mask."""
+
+    schemes: tuple[Scheme, ...] = Field(
+        SCHEMES, strict=False, description="Schemes measured; np-af always is, whether it is named or not"
+    )
+    annulus_fraction: float = Field(0.2, gt=0, lt=0.5, description="Share of the length that is AF at each end")
+    mid_sagittal_mm: float = Field(20.0, gt=0, description="Width of the slices about the disc's middle, mm")
+    posterior_fraction: float = Field(0.1, gt=0, lt=1, description="Share of the length that is posterior")
+
+
 class StudySettings(_Table):
     """``[study]``: how visits are told apart and put in order."""
 
@@ -67,4 +80,5 @@ class Protocol(_Table):
     ingest: IngestSettings = IngestSettings()
     fit: FitSettings = FitSettings()
     segment: SegmentSettings = SegmentSettings()
+    regions: RegionSettings = RegionSettings()
     study: StudySettings = StudySettings()

@@ -18,6 +18,7 @@ class ReviewCode(StrEnum):
     DISC_CUT_OFF = "disc-cut-off"
     NAMING_UNCERTAIN = "naming-uncertain"
     OUTLINE_UNCERTAIN = "outline-uncertain"
+    LOW_CONFIDENCE = "low-confidence"
     TOO_FEW_SLICES = "too-few-slices"
     INDEX_LEVEL_NOT_FOUND = "index-level-not-found"
 

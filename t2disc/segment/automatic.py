@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from t2disc.model import DiscLabels, EchoStack, ReviewCode, ReviewReason
+from t2disc.model import EchoStack, ReviewCode, ReviewReason
 from t2disc.segment.contrasts import BodyAxes, late_and_early
 from t2disc.segment.levels import NamedDiscs, name_discs
 from t2disc.segment.network import map_structures
@@ -36,7 +36,15 @@ def find_automatically(
     late, early = (axes.to_body(image) for image in late_and_early(stack))
     seen = map_structures(late, early, axes.spacing_mm, n_threads=n_threads)
     structures, likely = axes.to_grid(seen.structures), axes.to_grid(seen.disc_probability)
-    return name_discs(structures, stack.affine, disc_probability=likely)
+    named = name_discs(structures, stack.affine, disc_probability=likely)
+    return replace(named, reasons=(*named.reasons, *_low_confidences(named, least_confidence)))
+
+
+def _low_confidences(named: NamedDiscs, least: float) -> Iterator[ReviewReason]:
+    for level, confidence in zip(named.levels, named.confidences, strict=True):
+        if confidence < least:
+            detail = f"confidence {confidence:.2f}, less than the {least:.2f} asked for"
+            yield ReviewReason(code=ReviewCode.LOW_CONFIDENCE, detail=detail, level=level)
 
 
 def nothing_named(stack: EchoStack, reason: ReviewReason) -> NamedDiscs:

@@ -21,7 +21,7 @@ EARLY_MS = 25.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BodyAxes:
-    """How a grid is turned to RAS+ order: ``axes`` of the array along right, anterior, superior; which run backwards."""
+    """How a grid is turned to RAS+: its axes along right, anterior, superior, and which of them run backwards."""
 
     axes: tuple[int, int, int]
     is_reversed: tuple[bool, bool, bool]

@@ -13,8 +13,8 @@ from t2disc.store.files import StoredFile, update_file, write_file, write_tree
 from t2disc.store.lock import output_lock
 from t2disc.store.manifest import MANIFEST, is_intact, is_whole, manifest_file
 from t2disc.store.provenance import Basis, LabelFacts
-from t2disc.store.records import FitFacts, Status, VisitRecord, read_record, record_file, recorded_keys
-from t2disc.store.tables import ChangeRow, DiscRow, VisitRow, table_files
+from t2disc.store.records import FitFacts, RegionFacts, Status, VisitRecord, read_record, record_file, recorded_keys
+from t2disc.store.tables import ChangeRow, DiscRow, RoiRow, VisitRow, table_files
 from t2disc.store.visits import publish_visit, sweep_leftovers
 
 __all__ = [
@@ -24,6 +24,8 @@ __all__ = [
     "DiscRow",
     "FitFacts",
     "LabelFacts",
+    "RegionFacts",
+    "RoiRow",
     "Status",
     "StoredFile",
     "VisitRecord",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from t2disc import __version__
 from t2disc.errors import ArgumentInvalid
-from t2disc.model import Acquisition, DiscLabels, Flag, Region, T2Map
+from t2disc.model import SCHEME_PARTS, Acquisition, DiscLabels, Flag, Region, RegionMap, T2Map
 from t2disc.store.files import StoredFile
 from t2disc.store.nifti import nifti_bytes
 from t2disc.store.records import FitFacts
@@ -40,6 +40,7 @@ _LABEL_SOURCES = {
 _IGNORED_BY_VALIDATOR = (
     "discs.*",
     "changes.*",
+    "roi_sensitivity.*",
     "visits.*",
     "logs/",
     "**/figures",
@@ -52,6 +53,7 @@ _IGNORED_BY_VALIDATOR = (
 _README = """# T2 of lumbar discs, measured by t2disc
 
 `discs.tsv`: T2 of each region of each disc at each visit. `changes.tsv`: each later visit against the first.
+`roi_sensitivity.tsv`: how T2 depends on what is called the nucleus, or the disc.
 `visits.tsv`: every visit, how it was put in order, and why it was refused if it was. The `.json` beside each explains
 its columns.
 
@@ -173,7 +175,19 @@ def label_files(stem: str, discs: DiscLabels) -> tuple[StoredFile, ...]:
         _names(f"{stem}_desc-discs_dseg", level_rows),
         *_image(f"{stem}_desc-regions_dseg", discs.regions, discs, region_text | sources),
         _names(f"{stem}_desc-regions_dseg", region_rows),
+        *(file for scheme in discs.schemes for file in _scheme_files(stem, discs, scheme, region_text | sources)),
     )
+
+
+def _scheme_files(stem: str, discs: DiscLabels, scheme: RegionMap, text: dict[str, Any]) -> tuple[StoredFile, ...]:
+    """Return the map of one further scheme, ``desc-strips_dseg`` and so on, and the table that names its parts.
+
+    A part is named after the region that is that part alone; NP and AF as in ``desc-regions_dseg``.
+    """
+    name = f"{stem}_desc-{scheme.scheme.replace('-', '')}_dseg"
+    parts = {values[0]: region for region, values in SCHEME_PARTS[scheme.scheme].items() if len(values) == 1}
+    rows = tuple(sorted((_REGION_NAMES if scheme.scheme == "mid-sagittal" else parts).items()))
+    return (*_image(name, scheme.values, discs, text), _names(name, rows))
 
 
 def _image(

@@ -6,12 +6,15 @@ import json
 import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from t2disc import __version__
-from t2disc.model import Acquisition, DiscMeasure, EchoStack, LeftOut, NoiseEstimate, T2Map, role_of
+from t2disc.model import Acquisition, DiscMeasure, EchoStack, LeftOut, NoiseEstimate, RoiSensitivity, T2Map, role_of
 from t2disc.store.files import StoredFile
 from t2disc.store.provenance import Basis, LabelFacts, read_label_facts
+
+if TYPE_CHECKING:
+    from t2disc.model.protocol import RegionSettings
 
 RECORD_VERSION = 2
 _SUFFIX = "_desc-t2disc_record.json"
@@ -48,6 +51,21 @@ class FitFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RegionFacts:
+    """How a visit's discs were divided."""
+
+    schemes: tuple[str, ...]
+    annulus_fraction: float  # of the front-back length, at each end
+    mid_sagittal_mm: float  # width of the slices about the disc's middle
+    posterior_fraction: float  # of the front-back length
+
+    @classmethod
+    def of(cls, settings: RegionSettings) -> RegionFacts:
+        """Gather the facts of the protocol's ``[regions]``."""
+        return cls(**settings.model_dump())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VisitRecord:
     """Everything the tables say of one visit."""
 
@@ -62,9 +80,11 @@ class VisitRecord:
     labels: LabelFacts = field(default_factory=LabelFacts)
     acquisition: Acquisition | None = None
     fit: FitFacts | None = None
+    regions: RegionFacts | None = None
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
     measures: tuple[DiscMeasure, ...] = ()
+    roi_sensitivity: tuple[RoiSensitivity, ...] = ()
     version: str = __version__
     basis: Basis | None = None  # None where the inputs could not be read as a whole, and of refused visits
 
@@ -125,10 +145,12 @@ def _record(tree: dict[str, Any]) -> VisitRecord:
             "labels": read_label_facts(tree["labels"]),
             "acquisition": _acquisition(tree["acquisition"]) if tree["acquisition"] else None,
             "fit": _fit(tree["fit"]) if tree["fit"] else None,
+            "regions": _regions(tree["regions"]) if tree.get("regions") else None,
             "left_out": tuple(LeftOut(**item) for item in tree["left_out"]),
             "notes": tuple(tree["notes"]),
             "measures": tuple(_measure(item) for item in tree["measures"]),
             "basis": Basis(**tree["basis"]) if tree["basis"] else None,
+            "roi_sensitivity": tuple(_sensitivity(item) for item in tree.get("roi_sensitivity", ())),
         }
     )
 
@@ -151,6 +173,15 @@ def _fit(tree: dict[str, Any]) -> FitFacts:
             "noise": NoiseEstimate(**noise),
         }
     )
+
+
+def _regions(tree: dict[str, Any]) -> RegionFacts:
+    return RegionFacts(**tree | {"schemes": tuple(tree["schemes"])})
+
+
+def _sensitivity(tree: dict[str, Any]) -> RoiSensitivity:
+    spreads = {field.name: _number(tree[field.name]) for field in fields(RoiSensitivity) if field.type == "float"}
+    return RoiSensitivity(**tree | spreads)
 
 
 def _measure(tree: dict[str, Any]) -> DiscMeasure:

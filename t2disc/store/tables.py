@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Generic, TypeVar
 
-from t2disc.model import LEVELS, Change, DiscMeasure, Flag
+from t2disc.model import COMPARED_REGIONS, LEVELS, SCHEME_OF, Change, DiscMeasure, Flag, RoiSensitivity
 from t2disc.model.review import ReviewCode
 from t2disc.store.files import StoredFile
 from t2disc.store.records import VisitRecord
@@ -23,6 +23,20 @@ class DiscRow:
 
     record: VisitRecord
     measure: DiscMeasure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoiRow:
+    """One disc at one visit, under every definition of its regions."""
+
+    record: VisitRecord
+    sensitivity: RoiSensitivity
+
+    def median_ms(self, region: str) -> float | None:
+        """Return the median T2 of one of the disc's regions; ``None`` where its scheme was not measured."""
+        level = self.sensitivity.level
+        found = (m.t2_median_ms for m in self.record.measures if (m.level, m.region) == (level, region))
+        return next(found, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +117,24 @@ _REGIONS = {
     "disc": "Whole disc",
     "NP": "Nucleus pulposus",
     "AF": "Annulus fibrosus; prefer the median: the inner edge holds some nucleus",
+    "AF_anterior": "Annulus fibrosus, front part",
+    "AF_posterior": "Annulus fibrosus, back part",
+    "strip1": "First fifth of the disc from the front, by length along its mid-surface",
+    "strip2": "Second fifth from the front",
+    "strip3": "Third fifth: the centre",
+    "strip4": "Fourth fifth from the front",
+    "strip5": "Last fifth: the back",
+    "disc_mid": "Mid-sagittal slices of the whole disc",
+    "NP_mid": "Mid-sagittal slices of the nucleus pulposus",
+    "AF_mid": "Mid-sagittal slices of the annulus fibrosus",
+    "posterior": "Posterior end of the disc, 10 % of its length unless the protocol says otherwise",
+}
+_SCHEME = "The scheme that defines the region"
+_SCHEMES = {
+    "np-af": "Primary: annulus at the front and back end, nucleus between",
+    "strips": "Five strips of equal length from front to back",
+    "mid-sagittal": "np-af in the slices about the disc's middle only",
+    "posterior": "The posterior end of the disc",
 }
 _ROLE = "What the disc is to the study"
 _ROLES = {
@@ -136,6 +168,7 @@ _REVIEW = {
     ReviewCode.GAP_IN_ORDER: "The distances between discs leave room for another",
     ReviewCode.DISC_CUT_OFF: "A disc is cut by the edge of the image",
     ReviewCode.NAMING_UNCERTAIN: "It is not sure which level is which",
+    ReviewCode.LOW_CONFIDENCE: "The confidence in a level is below what the protocol asks for",
     ReviewCode.OUTLINE_UNCERTAIN: "The outline of a disc is not sure",
     ReviewCode.TOO_FEW_SLICES: "A disc is seen in too few slices",
     ReviewCode.INDEX_LEVEL_NOT_FOUND: "The treated disc is not among those labelled",
@@ -172,6 +205,33 @@ DISC_COLUMNS: tuple[Column[DiscRow], ...] = (
         lambda row: row.record.confidence(row.measure.level),
         decimals=3,
     ),
+    Column("scheme", _SCHEME, lambda row: SCHEME_OF[row.measure.region], levels=_SCHEMES),
+)
+
+
+def _median_under(region: str) -> Column[RoiRow]:
+    text = f"Median T2, {_REGIONS[region]}; n/a where its scheme was not measured"
+    return Column(f"t2_{region}_ms", text, lambda row: row.median_ms(region), "ms", 3)
+
+
+def _spread(name: str, description: str, units: str) -> Column[RoiRow]:
+    return Column(name, description, lambda row: getattr(row.sensitivity, name), units, 3)
+
+
+_OTHER_REGIONS = [region for region in SCHEME_OF if region not in {*COMPARED_REGIONS["NP"], *COMPARED_REGIONS["disc"]}]
+
+ROI_COLUMNS: tuple[Column[RoiRow], ...] = (
+    Column("participant_id", _PARTICIPANT, lambda row: row.record.participant_id),
+    Column("session_id", "Visit; quarantined ones have no rows, see visits.tsv", lambda row: row.record.session_id),
+    Column("level", _LEVEL, lambda row: row.sensitivity.level, levels=_LEVELS),
+    Column("role", _ROLE, lambda row: row.record.role(row.sensitivity.level), levels=_ROLES),
+    *map(_median_under, COMPARED_REGIONS["NP"]),
+    _spread("np_spread_ms", "Greatest minus smallest median of the three definitions of the nucleus before", "ms"),
+    _spread("np_spread_pct", "The same in per cent of the primary definition, t2_NP_ms", "%"),
+    *map(_median_under, COMPARED_REGIONS["disc"]),
+    _spread("disc_spread_ms", "Greatest minus smallest median of the two definitions of the disc before", "ms"),
+    _spread("disc_spread_pct", "The same in per cent of the primary definition, t2_disc_ms", "%"),
+    *map(_median_under, _OTHER_REGIONS),
 )
 
 
@@ -189,6 +249,7 @@ CHANGE_COLUMNS: tuple[Column[ChangeRow], ...] = (
     Column("interval_days", "Days from baseline to follow-up; n/a without dates", lambda row: row.interval_days, "d"),
     Column("baseline_n_used", f"Voxels with a T2 at baseline; {_LACKING}", lambda row: row.baseline_n_used),
     Column("followup_n_used", f"Voxels with a T2 at follow-up; {_LACKING}", lambda row: row.followup_n_used),
+    Column("scheme", _SCHEME, lambda row: SCHEME_OF[row.change.region], levels=_SCHEMES),
 )
 
 
@@ -240,13 +301,17 @@ VISIT_COLUMNS: tuple[Column[VisitRow], ...] = (
 
 
 def table_files(
-    discs: Sequence[DiscRow], changes: Sequence[ChangeRow], visits: Sequence[VisitRow]
+    discs: Sequence[DiscRow],
+    changes: Sequence[ChangeRow],
+    visits: Sequence[VisitRow],
+    sensitivities: Sequence[RoiRow] = (),
 ) -> tuple[StoredFile, ...]:
-    """Return ``discs``, ``changes`` and ``visits``, each as ``.tsv`` with its ``.json`` data dictionary."""
+    """Return ``discs``, ``changes``, ``visits``, ``roi_sensitivity``: each a ``.tsv`` with its ``.json`` dictionary."""
     return (
         *_table("discs", DISC_COLUMNS, discs),
         *_table("changes", CHANGE_COLUMNS, changes),
         *_table("visits", VISIT_COLUMNS, visits),
+        *_table("roi_sensitivity", ROI_COLUMNS, sensitivities),
     )
 
 

@@ -28,6 +28,7 @@ class StudySummary:
     changes: tuple[store.ChangeRow, ...]
     visits: tuple[store.VisitRow, ...]
     warnings: tuple[str, ...] = ()
+    sensitivities: tuple[store.RoiRow, ...] = ()
 
 
 def summarise(records: Sequence[store.VisitRecord], visit_order: Sequence[str] = ()) -> StudySummary:
@@ -40,6 +41,7 @@ def summarise(records: Sequence[store.VisitRecord], visit_order: Sequence[str] =
     discs: list[store.DiscRow] = []
     changes: list[store.ChangeRow] = []
     visits: list[store.VisitRow] = []
+    sensitivities: list[store.RoiRow] = []
     warnings: list[str] = []
     by_key = sorted(records, key=lambda record: (record.participant_id, record.session_id))
     for participant_id, group in groupby(by_key, key=lambda record: record.participant_id):
@@ -52,14 +54,21 @@ def summarise(records: Sequence[store.VisitRecord], visit_order: Sequence[str] =
             row = store.VisitRow(record=record, number=number if is_ordered else None, ordered_by=order.ordered_by)
             visits.append(row)
             discs += [store.DiscRow(record=record, measure=measure) for measure in record.measures]
+            sensitivities += [store.RoiRow(record=record, sensitivity=item) for item in record.roi_sensitivity]
         if is_ordered:
             changes += _changes(ordered)
-    return StudySummary(discs=tuple(discs), changes=tuple(changes), visits=tuple(visits), warnings=tuple(warnings))
+    return StudySummary(
+        discs=tuple(discs),
+        changes=tuple(changes),
+        visits=tuple(visits),
+        warnings=tuple(warnings),
+        sensitivities=tuple(sensitivities),
+    )
 
 
 def write_summary(out: Path, summary: StudySummary) -> None:
-    """Write ``discs``, ``changes`` and ``visits`` into the output folder; a table that would not change stays."""
-    for file in store.table_files(summary.discs, summary.changes, summary.visits):
+    """Write the study's tables into the output folder; a table that would not change stays."""
+    for file in store.table_files(summary.discs, summary.changes, summary.visits, summary.sensitivities):
         store.update_file(out.joinpath(*file.path.parts), file.content)
 
 

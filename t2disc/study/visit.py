@@ -10,7 +10,7 @@ import numpy as np
 
 from t2disc import store
 from t2disc.errors import T2DiscError
-from t2disc.model import DiscLabels, DiscMeasure, EchoStack, Inventory, LabelMap, T2Map, Visit
+from t2disc.model import DiscLabels, DiscMeasure, EchoStack, Inventory, LabelMap, RoiSensitivity, T2Map, Visit
 from t2disc.model.review import ReviewCode, ReviewReason
 from t2disc.study.labels import LabelFolders, find_label_file, read_labels
 from t2disc.study.notes import acquisition_notes, fit_notes, label_notes
@@ -31,6 +31,8 @@ class VisitResult:
     t2map: T2Map
     measures: tuple[DiscMeasure, ...]
     facts: store.FitFacts
+    regions: store.RegionFacts
+    sensitivity: tuple[RoiSensitivity, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,16 +68,27 @@ def analyse_visit(visit: Visit, protocol: Protocol, folders: LabelFolders = NO_F
         What the hospital sent cannot be used; the code says why.
     """
     from t2disc.fit import fit_t2
-    from t2disc.measure import measure_discs
+    from t2disc.measure import compare_schemes, measure_discs
     from t2disc.segment import find_discs
 
     stack = load_visit(visit, protocol)
-    discs = with_index_level(find_discs(stack, load_visit_labels(visit, folders)), visit.index_level)
+    labels = load_visit_labels(visit, folders)
+    found = find_discs(stack, labels, segment=protocol.segment, regions=protocol.regions)
+    discs = with_index_level(found, visit.index_level)
     fit = protocol.fit
     t2map = fit_t2(stack, model=fit.model, skip_first=fit.skip_first, min_snr=fit.min_snr)
     measures = measure_discs(t2map, discs)
     facts = store.FitFacts.of(stack, t2map, min_snr=fit.min_snr)
-    return VisitResult(visit=visit, stack=stack, discs=discs, t2map=t2map, measures=measures, facts=facts)
+    return VisitResult(
+        visit=visit,
+        stack=stack,
+        discs=discs,
+        t2map=t2map,
+        measures=measures,
+        facts=facts,
+        regions=store.RegionFacts.of(protocol.regions),
+        sensitivity=compare_schemes(measures),
+    )
 
 
 def load_visit(visit: Visit, protocol: Protocol) -> EchoStack:
@@ -153,9 +166,11 @@ def visit_record(result: VisitResult, remarks: Sequence[str] = ()) -> store.Visi
         labels=store.LabelFacts.of(result.discs),
         acquisition=stack.acquisition,
         fit=result.facts,
+        regions=result.regions,
         left_out=stack.left_out,
         notes=notes,
         measures=result.measures,
+        roi_sensitivity=result.sensitivity,
     )
 
 
