@@ -16,10 +16,11 @@ LEAST_AREA_MM2 = 12.0
 _MOST_PIECES = 2000  # of a volume: the largest are kept, so that a map of noise takes no longer than a spine
 _JOINED_ACROSS_MM = 19.0  # a component higher than this, across its long axis, may be two discs
 _JOINED_FILL = 0.55  # ... or one that fills less than this share of the box around its axes
+_HOPELESS_ACROSS_MM = 24.0  # a hollow component higher than this that cannot be parted is no outline of a disc
 _LEAST_APART_MM = 14.0  # between the centres of two discs
 _LEAST_PART_MM2 = 30.0
 _OPENING_SLOPES_DEG = (-25.0, 0.0, 25.0, 50.0)  # as discs lie
-_OPENINGS_MM = (6.0, 9.0, 12.0, 15.0)  # lengths of the front-back line that a bridge is too narrow for
+_OPENINGS_MM = (8.0, 12.0, 16.0, 20.0)  # lengths of the front-back line that a bridge is too narrow for
 _BRIM_MM = 2.5  # what the opening took off within this distance is given back
 
 
@@ -170,7 +171,7 @@ def _components(mask: NDArray[np.bool_], least: int) -> Iterator[NDArray[np.intp
 
 # ------------------------------------------------------------------------------------------------ joined discs
 def _parted(pixels: NDArray[np.intp], x: int, grid: SliceGrid) -> list[NDArray[np.intp]]:
-    """Return the discs of a component apart from each other, or one freed of what hangs on it; most are one disc."""
+    """Return the discs of a component apart from each other, or one freed of what hangs on it; most are one."""
     outline = measure_outline(grid.plane_mm(x, pixels), grid.pixel_mm)
     fill = outline.area_mm2 / (outline.length_mm * outline.across_mm)
     if outline.across_mm < _JOINED_ACROSS_MM and (fill > _JOINED_FILL or outline.length_mm < 2 * _LEAST_APART_MM):
@@ -178,7 +179,8 @@ def _parted(pixels: NDArray[np.intp], x: int, grid: SliceGrid) -> list[NDArray[n
     openings = [_opened(pixels, line_mm, x, grid) for line_mm in _OPENINGS_MM]
     several = [discs for discs in openings if len(discs) > 1]
     freed = [discs for discs in openings if len(discs) == 1 and _is_one_disc(discs[0], x, grid)]
-    return next(iter(several + freed), [pixels])
+    is_hopeless = outline.across_mm > _HOPELESS_ACROSS_MM and fill < _JOINED_FILL
+    return next(iter(several + freed), [] if is_hopeless else [pixels])
 
 
 def _is_one_disc(pixels: NDArray[np.intp], x: int, grid: SliceGrid) -> bool:
