@@ -21,6 +21,8 @@ _LEAST_APART_MM = 14.0  # between the centres of two discs
 _LEAST_PART_MM2 = 30.0
 _OPENING_SLOPES_DEG = (-25.0, 0.0, 25.0, 50.0)  # as discs lie
 _OPENINGS_MM = (8.0, 12.0, 16.0, 20.0)  # lengths of the front-back line that a bridge is too narrow for
+_TRIMS = 3
+_STUMP = 1.6  # of half the mean height: wedges are that much higher in front
 _BRIM_MM = 2.5  # what the opening took off within this distance is given back
 
 
@@ -179,12 +181,24 @@ def _parted(pixels: NDArray[np.intp], x: int, grid: SliceGrid) -> list[NDArray[n
     openings = [_opened(pixels, line_mm, x, grid) for line_mm in _OPENINGS_MM]
     several = [discs for discs in openings if len(discs) > 1]
     freed = [discs for discs in openings if len(discs) == 1 and _is_one_disc(discs[0], x, grid)]
+    if several or freed:
+        return [_trimmed(disc, x, grid) for disc in (several + freed)[0]]
     is_hopeless = outline.across_mm > _HOPELESS_ACROSS_MM and fill < _JOINED_FILL
-    return next(iter(several + freed), [] if is_hopeless else [pixels])
+    return [] if is_hopeless else [pixels]
 
 
 def _is_one_disc(pixels: NDArray[np.intp], x: int, grid: SliceGrid) -> bool:
     return measure_outline(grid.plane_mm(x, pixels), grid.pixel_mm).across_mm < _JOINED_ACROSS_MM
+
+
+def _trimmed(pixels: NDArray[np.intp], x: int, grid: SliceGrid) -> NDArray[np.intp]:
+    """Return a disc without the stumps of a bridge: what lies much further from its axis than its mean height."""
+    for _ in range(_TRIMS):
+        points = grid.plane_mm(x, pixels)
+        outline = measure_outline(points, grid.pixel_mm)
+        away_mm = np.abs((points - np.median(points, axis=0)) @ outline.upward)
+        pixels = pixels[away_mm <= _STUMP * outline.height_mm / 2 + _BRIM_MM]
+    return pixels
 
 
 def _opened(pixels: NDArray[np.intp], line_mm: float, x: int, grid: SliceGrid) -> list[NDArray[np.intp]]:
