@@ -178,13 +178,14 @@ def _parted(pixels: NDArray[np.intp], x: int, grid: SliceGrid) -> list[NDArray[n
     fill = outline.area_mm2 / (outline.length_mm * outline.across_mm)
     if outline.across_mm < _JOINED_ACROSS_MM and (fill > _JOINED_FILL or outline.length_mm < 2 * _LEAST_APART_MM):
         return [pixels]
-    openings = [_opened(pixels, line_mm, x, grid) for line_mm in _OPENINGS_MM]
+    openings = [[_trimmed(disc, x, grid) for disc in _opened(pixels, line_mm, x, grid)] for line_mm in _OPENINGS_MM]
     several = [discs for discs in openings if len(discs) > 1]
     freed = [discs for discs in openings if len(discs) == 1 and _is_one_disc(discs[0], x, grid)]
     if several or freed:
-        return [_trimmed(disc, x, grid) for disc in (several + freed)[0]]
-    is_hopeless = outline.across_mm > _HOPELESS_ACROSS_MM and fill < _JOINED_FILL
-    return [] if is_hopeless else [pixels]
+        return (several + freed)[0]
+    if outline.across_mm <= _HOPELESS_ACROSS_MM:
+        return [pixels]
+    return [_trimmed(pixels, x, grid)] if fill > _JOINED_FILL else []
 
 
 def _is_one_disc(pixels: NDArray[np.intp], x: int, grid: SliceGrid) -> bool:
