@@ -70,6 +70,10 @@ class _Graph:
         self.weights.append(numpy_helper.from_array(value, name))
         return name
 
+    def weight(self, name: str, value: np.ndarray) -> str:
+        """Add weights, stored in 16 bits and computed with in 32."""
+        return self.add("Cast", [self.constant(name, value.astype(np.float16))], to=TensorProto.FLOAT)
+
     def add(self, kind: str, inputs: list[str], **attributes: object) -> str:
         name = f"{kind.lower()}{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, inputs, [name], **attributes))
@@ -81,7 +85,7 @@ class _Graph:
         pad = convolution.padding[0]
         return self.add(
             "Conv",
-            [x, self.constant(f"w{place}", weight), self.constant(f"b{place}", bias)],
+            [x, self.weight(f"w{place}", weight), self.weight(f"b{place}", bias)],
             kernel_shape=list(convolution.kernel_size),
             strides=list(convolution.stride),
             dilations=list(convolution.dilation),

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from t2disc.errors import ArgumentInvalid, WeightsDamaged
 from t2disc.segment.slices import Floats, neighbour_step, to_planes, to_volume, unshaded, with_neighbours
 
-WEIGHTS_SHA256 = "unset"
+WEIGHTS_SHA256 = "40c9487252a6a3f54f736825a277f436b0ff572262e543cb181a99b7d3fcb6c9"
 """Check sum of ``weights/segmenter.onnx``; the file is refused when it differs."""
 
 Spacing = tuple[float, float, float]
