@@ -22,6 +22,7 @@ path or a header value of a patient.
     │   │                               rescale-unequal · grid-mismatch
     │   └── LabelError                  labels-unreadable · labels-unnamed · labels-level-unknown · labels-repeated
     │                                   labels-outside-image · labels-out-of-order · labels-missing
+    │                                   labels-scheme-unknown · labels-without-outlines · labels-mirrored
     ├── StudyError                      study-not-found · no-visits · layout-unclear · name-collision
     │                                   participants-invalid · visit-order-unknown · pseudonym-key-missing
     ├── UsageError                      protocol-invalid · model-unknown · argument-invalid
@@ -341,13 +342,13 @@ class LabelError(InputError):
 
 class LabelsUnreadable(LabelError):
     code = "labels-unreadable"
-    expected = "a three-dimensional NIfTI label map of whole numbers"
-    todo = "save the labels again as NIfTI"
+    expected = "a three-dimensional label map of whole numbers: NIfTI, .seg.nrrd of 3D Slicer, or DICOM SEG"
+    todo = "save the labels again, best as NIfTI"
 
 
 class LabelsUnnamed(LabelError):
     code = "labels-unnamed"
-    expected = "a BIDS _dseg.tsv beside the label map with columns index and name"
+    expected = "a BIDS _dseg.tsv beside the label map with columns index and name, or values of a known tool"
     todo = "write the table: one row per label value, name such as L4/L5"
 
 
@@ -379,6 +380,24 @@ class LabelsMissing(LabelError):
     code = "labels-missing"
     expected = "one label map per visit in the folder of labels"
     todo = "check the folder given with --labels"
+
+
+class LabelsSchemeUnknown(LabelError):
+    code = "labels-scheme-unknown"
+    expected = "values of one of totalspineseg, spineps, sct, spider, totalsegmentator"
+    todo = "write a _dseg.tsv beside the label map, or name the scheme: load_labels(path, scheme=...)"
+
+
+class LabelsWithoutOutlines(LabelError):
+    code = "labels-without-outlines"
+    expected = "outlines of discs, each disc under a value of its own"
+    todo = "draw the discs or export them from the tool, or leave the map away: discs are then found automatically"
+
+
+class LabelsMirrored(LabelError):
+    code = "labels-mirrored"
+    expected = "the canal behind the discs, the sacrum behind and below L5/S1"
+    todo = "check how the labels were exported: the map lies back to front on the image"
 
 
 # ------------------------------------------------------------------------------------------------ study

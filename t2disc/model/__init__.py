@@ -5,7 +5,7 @@
 
 from t2disc.model.inventory import Identity, Inventory
 from t2disc.model.labels import DiscLabels, LabelKind, LabelMap, LabelSource
-from t2disc.model.levels import LEVELS, parse_level
+from t2disc.model.levels import LEVELS, level_or_none, parse_level, without_disc
 from t2disc.model.maps import Flag, NoiseEstimate, T2Map, VoxelFit
 from t2disc.model.measures import Change, DiscMeasure, RoiSensitivity
 from t2disc.model.regions import (
@@ -53,6 +53,8 @@ __all__ = [
     "T2Map",
     "Visit",
     "VoxelFit",
+    "level_or_none",
     "parse_level",
     "role_of",
+    "without_disc",
 ]
