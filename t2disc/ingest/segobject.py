@@ -1,0 +1,218 @@
+"""DICOM segmentation objects (SEG), as highdicom, pydicom-seg, dcmqi and 3D Slicer write them.
+
+Source: DICOM PS3.3 C.8.20 (Segmentation), C.7.6.16 (multi-frame functional groups); PS3.5 8.1.1 (bits packed across
+frames, the first voxel in the lowest bit). Codes of the discs: SNOMED CT through the Anatomy context groups of PS3.16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from t2disc.errors import LabelsUnnamed, LabelsUnreadable, T2DiscError
+from t2disc.ingest.dicomfile import EXPLICIT_LITTLE, IMPLICIT_LITTLE, quiet
+from t2disc.ingest.segments import Drawing, merged, require_size
+from t2disc.model import level_or_none
+
+_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
+_LEVEL_OF_CODE = {
+    "76206002": "T12/L1",
+    "80064006": "L1/L2",
+    "67459009": "L2/L3",
+    "62551000": "L3/L4",
+    "84020006": "L4/L5",
+    "715056000": "L5/S1",
+}
+_CODES = ("SegmentedPropertyTypeCodeSequence", "AnatomicRegionSequence")
+_MAX_FRAMES = 1 << 16
+_SAME_PLANE = 0.05  # of a slice step
+_DRIFT_MM = 0.5  # of a plane's corner off the line of the others
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Frames:
+    """Frames ``(F, Y, X)`` in the order of the file, with the segment of each and its corner (LPS, mm)."""
+
+    inside: NDArray[np.bool_]
+    segments: tuple[int, ...]
+    corners_mm: NDArray[np.float64]  # (F, 3)
+    axes_mm: NDArray[np.float64]  # (3, 2): one column further, one row further
+    step_mm: float | None  # as stated
+
+
+def read_segmentation(path: Path) -> Drawing:
+    """Return the label values and names of one DICOM SEG: the n-th segment under the value n, from 1.
+
+    A segment is named after the disc that its label names, otherwise after that of its code, otherwise by its label.
+    Of a FRACTIONAL segmentation a voxel belongs to a segment from one half.
+
+    Raises
+    ------
+    LabelsUnreadable
+        ``labels-unreadable``: no whole, uncompressed, BINARY or FRACTIONAL segmentation on a regular grid.
+    LabelsUnnamed
+        ``labels-unnamed``: a segment whose label and code name two discs.
+    LabelsRepeated
+        ``labels-repeated``: discs that overlap.
+    """
+    try:
+        with quiet():
+            return _drawing(_dataset(path))
+    except T2DiscError:
+        raise
+    except Exception as error:  # pydicom raises what it likes on damaged bytes
+        raise LabelsUnreadable("a file that is no whole DICOM segmentation") from error
+
+
+def _drawing(dataset: Any) -> Drawing:
+    names = _names(dataset.SegmentSequence)
+    frames = _frames(dataset)
+    if unknown := set(frames.segments) - names.keys():
+        raise LabelsUnreadable(f"frames of {len(unknown)} segments that are not described")
+    planes, affine, n_planes = _planes(frames)
+    _, n_rows, n_columns = frames.inside.shape
+    shape = n_columns, n_rows, n_planes
+    require_size(shape)
+    numbers = sorted(names)
+    masks = ((names[number], _mask(frames, planes, number, shape)) for number in numbers)
+    return Drawing(merged(masks, shape), affine, tuple((n, names[number]) for n, number in enumerate(numbers, start=1)))
+
+
+def _mask(frames: _Frames, planes: NDArray[np.intp], number: int, shape: tuple[int, int, int]) -> NDArray[np.bool_]:
+    mask = np.zeros(shape, np.bool_)
+    for frame, (segment, plane) in enumerate(zip(frames.segments, planes, strict=True)):
+        if segment == number:
+            mask[:, :, plane] |= frames.inside[frame].T
+    return mask
+
+
+# ------------------------------------------------------------------------------------------------ names
+def _names(segments: Sequence[Any]) -> dict[int, str]:
+    names = {int(segment.SegmentNumber): _name(segment) for segment in segments}
+    if not names or len(names) != len(segments):
+        raise LabelsUnreadable("segments without a number of their own")
+    return names
+
+
+def _name(segment: Any) -> str:
+    label = str(segment.get("SegmentLabel", ""))
+    by_label = level_or_none(label)
+    by_code = {_LEVEL_OF_CODE[value] for value in _code_values(segment) if value in _LEVEL_OF_CODE}
+    if len(by_code | {by_label} - {None}) > 1:
+        raise LabelsUnnamed("a segment whose label and code name two discs", todo="correct the segment's label or code")
+    return by_label or next(iter(by_code), label)
+
+
+def _code_values(segment: Any) -> Iterator[str]:
+    for keyword in _CODES:
+        for item in segment.get(keyword) or ():
+            yield str(item.get("CodeValue") or item.get("LongCodeValue") or "")
+
+
+# ------------------------------------------------------------------------------------------------ frames
+def _dataset(path: Path) -> Any:
+    from pydicom import dcmread
+    from pydicom.filereader import read_file_meta_info
+
+    syntax = str(read_file_meta_info(path).get("TransferSyntaxUID", ""))
+    if syntax not in (EXPLICIT_LITTLE, IMPLICIT_LITTLE):  # looked at first: pydicom inflates without a bound
+        raise LabelsUnreadable("a compressed or big endian segmentation", todo="save it uncompressed, little endian")
+    dataset = dcmread(path)
+    if dataset.get("SOPClassUID") != _SEGMENTATION:
+        raise LabelsUnreadable("a DICOM file that is no segmentation")
+    return dataset
+
+
+def _frames(dataset: Any) -> _Frames:
+    shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
+    groups = [_Groups(frame, shared) for frame in dataset.PerFrameFunctionalGroupsSequence]
+    inside = _inside(dataset, len(groups))
+    axes_mm, step_mm = _grid(groups[0])
+    if any(not np.allclose(_grid(group)[0], axes_mm, atol=1e-4) for group in groups):
+        raise LabelsUnreadable("frames of several orientations or pixel spacings")
+    segments = tuple(int(group("SegmentIdentificationSequence").ReferencedSegmentNumber) for group in groups)
+    corners = [[float(x) for x in group("PlanePositionSequence").ImagePositionPatient] for group in groups]
+    corners_mm = np.array(corners, np.float64).reshape(len(groups), 3)
+    if not np.isfinite(corners_mm).all():
+        raise LabelsUnreadable("frames that do not say where they lie")
+    return _Frames(inside, segments, corners_mm, axes_mm, step_mm)
+
+
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """Functional groups of a frame: its own, otherwise those shared by all frames."""
+
+    own: Any
+    shared: Any
+
+    def __call__(self, keyword: str) -> Any:
+        for groups in (self.own, self.shared):
+            if groups is not None and groups.get(keyword):
+                return groups.get(keyword)[0]
+        raise LabelsUnreadable("frames without their segment, position, orientation or spacing")
+
+
+def _grid(group: _Groups) -> tuple[NDArray[np.float64], float | None]:
+    measures = group("PixelMeasuresSequence")
+    row_mm, column_mm = (float(x) for x in measures.PixelSpacing)
+    directions = np.array([float(x) for x in group("PlaneOrientationSequence").ImageOrientationPatient])
+    along = directions.reshape(2, 3)  # of one column further, of one row further
+    if not np.allclose(along @ along.T, np.eye(2), atol=1e-2) or not min(row_mm, column_mm) > 0:
+        raise LabelsUnreadable("an orientation or a spacing that no image has")
+    stated = measures.get("SpacingBetweenSlices") or measures.get("SliceThickness")
+    return along.T * [column_mm, row_mm], abs(float(stated)) if stated else None
+
+
+def _inside(dataset: Any, n_groups: int) -> NDArray[np.bool_]:
+    n_frames, rows, columns = int(dataset.NumberOfFrames), int(dataset.Rows), int(dataset.Columns)
+    if n_frames != n_groups or not 0 < n_frames <= _MAX_FRAMES:
+        raise LabelsUnreadable(f"{n_frames} frames, {n_groups} of them described")
+    n_voxels = require_size((n_frames, rows, columns))
+    kind, bits, pixels = str(dataset.SegmentationType), int(dataset.BitsAllocated), bytes(dataset.PixelData)
+    if (kind, bits) not in (("BINARY", 1), ("FRACTIONAL", 8)):
+        raise LabelsUnreadable("a segmentation that is neither BINARY of 1 bit nor FRACTIONAL of 8")
+    n_bytes = (n_voxels * bits + 7) // 8
+    if not n_bytes <= len(pixels) <= n_bytes + 1:
+        raise LabelsUnreadable(f"{len(pixels)} of {n_bytes} bytes")
+    values = np.frombuffer(pixels, np.uint8)[:n_bytes]
+    if kind == "BINARY":
+        inside = np.unpackbits(values, count=n_voxels, bitorder="little").astype(np.bool_)
+    else:
+        inside = 2.0 * values >= int(dataset.get("MaximumFractionalValue") or 255)
+    return inside.reshape(n_frames, rows, columns)
+
+
+# ------------------------------------------------------------------------------------------------ planes
+def _planes(frames: _Frames) -> tuple[NDArray[np.intp], NDArray[np.float64], int]:
+    """Return the plane of each frame, the affine to RAS+ mm and the number of planes; empty planes may be left out."""
+    normal = np.cross(frames.axes_mm[:, 0], frames.axes_mm[:, 1])
+    normal /= np.linalg.norm(normal)
+    depths_mm = frames.corners_mm @ normal
+    step_mm = _step_mm(depths_mm, frames.step_mm)
+    places = (depths_mm - depths_mm.min()) / step_mm
+    planes = np.round(places).astype(np.intp)
+    first = frames.corners_mm[int(depths_mm.argmin())]
+    off_line_mm = np.linalg.norm(frames.corners_mm - first - np.outer(depths_mm - depths_mm.min(), normal), axis=1)
+    if np.abs(places - planes).max() > _SAME_PLANE or off_line_mm.max() > _DRIFT_MM:
+        raise LabelsUnreadable("frames that lie on no regular grid")
+    affine = np.eye(4)
+    affine[:3] = np.column_stack([frames.axes_mm, normal * step_mm, first])
+    affine[:2] *= -1  # LPS to RAS
+    return planes, affine, int(planes.max()) + 1
+
+
+def _step_mm(depths_mm: NDArray[np.float64], stated_mm: float | None) -> float:
+    """Return the distance of planes: the smallest found, or that stated where it divides all of those found."""
+    found_mm = np.diff(np.sort(depths_mm))
+    found_mm = found_mm[found_mm > 0.1]
+    step_mm = float(found_mm.min()) if found_mm.size else stated_mm
+    if stated_mm and step_mm and abs(step_mm / stated_mm - round(step_mm / stated_mm)) < _SAME_PLANE:
+        step_mm = stated_mm if step_mm >= stated_mm * (1 - _SAME_PLANE) else step_mm
+    if not step_mm or not np.isfinite(step_mm):
+        raise LabelsUnreadable("one plane that does not say how thick it is")
+    return step_mm
