@@ -1,57 +1,90 @@
-"""A label map drawn in another tool: a NIfTI volume and the BIDS table that names its values."""
+"""A label map drawn in another tool: its values, its place in the patient, and what its values stand for."""
 
 from __future__ import annotations
 
-import csv
+import hashlib
 from pathlib import Path
 
-import numpy as np
-
-from t2disc.errors import GeometryMissing, LabelsUnnamed, LabelsUnreadable, NiftiUnreadable
+from t2disc.errors import GeometryMissing, LabelsUnreadable, NiftiUnreadable
+from t2disc.ingest.labelnames import names_beside, telling
 from t2disc.ingest.nifti import read_volume
-from t2disc.model import LabelMap
+from t2disc.ingest.nrrd import read_nrrd
+from t2disc.ingest.schemes import names_by_scheme
+from t2disc.ingest.segments import Drawing, whole_numbers
+from t2disc.model import LabelMap, LabelSource
+
+_NRRD, _DICOM = (".seg.nrrd", ".nrrd"), (".dcm",)
+_VOLUMES = (".nii.gz", ".nii", *_NRRD)
+_LABEL_FILES = (*(f"_dseg{ending}" for ending in (*_VOLUMES, *_DICOM)), ".seg.nrrd")
 
 
-def load_labels(path: Path | str) -> LabelMap:
-    """Read a label map ``*_dseg.nii[.gz]`` and the ``.tsv`` of the same name, with columns ``index`` and ``name``.
+def is_label_file(path: Path | str) -> bool:
+    """Tell by its name whether a file is a label map: ``*_dseg`` as NIfTI, NRRD or DICOM SEG, or any ``*.seg.nrrd``."""
+    return Path(path).name.endswith(_LABEL_FILES)
 
-    Source: BIDS derivatives, imaging data types, common image-derived labels.
+
+def load_labels(path: Path | str, scheme: str | None = None) -> LabelMap:
+    """Read a label map: NIfTI, a segmentation of 3D Slicer (``.seg.nrrd``), or a DICOM SEG.
+
+    What the values stand for is said by a scheme that is asked for; otherwise by the ``.tsv`` of the same name, with
+    columns ``index`` and ``name``; by a label description of ITK-SNAP of the same name (``.label.txt`` or ``.label``);
+    by the names within the file; or by the values, where they are those of one known tool.
+
+    Parameters
+    ----------
+    path
+        The file. It is read as what its name says; a name without a known ending is taken for DICOM.
+    scheme
+        ``totalspineseg``, ``spineps``, ``sct``, ``spider`` or ``totalsegmentator``.
 
     Raises
     ------
     LabelsUnreadable
-        ``labels-unreadable``: no whole three-dimensional NIfTI of whole numbers from 0.
+        ``labels-unreadable``: no whole three-dimensional map of whole numbers from 0.
     LabelsUnnamed
-        ``labels-unnamed``: the table is absent or lacks a column.
+        ``labels-unnamed``: nothing says what the values stand for.
+    LabelsSchemeUnknown
+        ``labels-scheme-unknown``: an unknown scheme, or values that could be of several.
+    LabelsWithoutOutlines
+        ``labels-without-outlines``: points, or vertebrae only.
+    LabelsRepeated
+        ``labels-repeated``: discs that overlap.
     """
     path = Path(path)
+    if not path.is_file():  # a FIFO would block
+        raise LabelsUnreadable("no regular file")
+    drawing = _drawing(path)
+    names, found = (() if scheme else _written_names(path, drawing)), None
+    if not names:
+        names, found = names_by_scheme(drawing.values, scheme)
+    source = LabelSource(kind="given", sha256=_sha256(path), scheme=found)
+    return LabelMap(values=drawing.values, affine=drawing.affine, names=names, source=source)
+
+
+def _drawing(path: Path) -> Drawing:
+    if path.name.endswith(_NRRD):
+        return read_nrrd(path)
+    if path.name.endswith((".nii.gz", ".nii")):
+        return _read_nifti(path)
+    from t2disc.ingest.segobject import read_segmentation
+
+    return read_segmentation(path)
+
+
+def _read_nifti(path: Path) -> Drawing:
     try:
         values, affine = read_volume(path)
     except (NiftiUnreadable, GeometryMissing) as error:
         raise LabelsUnreadable(error.found) from error
-    whole = np.asarray(values, np.float64)
-    if not np.isfinite(whole).all() or (whole != np.round(whole)).any() or whole.min(initial=0) < 0:
-        raise LabelsUnreadable("label values that are no whole numbers from 0")
-    if whole.max(initial=0) > np.iinfo(np.int32).max:
-        raise LabelsUnreadable("label values beyond 32 bits")
-    return LabelMap(values=whole.astype(np.int32), affine=affine, names=_names(path))
+    return Drawing(values=whole_numbers(values), affine=affine)
 
 
-def _names(path: Path) -> tuple[tuple[int, str], ...]:
-    table = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".tsv")
-    if not table.is_file():
-        raise LabelsUnnamed("a label map without a table beside it")
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file, delimiter="\t"))
-        return tuple((_index(row["index"]), row["name"].strip()) for row in rows)
-    except (OSError, KeyError, ValueError, AttributeError, TypeError, csv.Error) as error:
-        raise LabelsUnnamed(
-            "a label table that lacks the columns index and name, or a whole number in index"
-        ) from error
+def _written_names(path: Path, drawing: Drawing) -> tuple[tuple[int, str], ...]:
+    ending = next((ending for ending in (*_VOLUMES, *_DICOM) if path.name.endswith(ending)), "")
+    stem = path.name.removesuffix(ending) if ending else path.name
+    return names_beside(path, stem) or telling(drawing.names)
 
 
-def _index(text: str) -> int:
-    if not text.strip().isdecimal():
-        raise ValueError("no whole number")
-    return int(text)
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,8 +1,8 @@
 """Segmentations of 3D Slicer, ``.seg.nrrd`` and ``.nrrd``, read whole and verified.
 
-The header decides how much is inflated; a stream that is shorter or longer is refused. Only what Slicer writes is read:
-an attached header, little or big endian integers, raw or gzip. Source: Teem, "Definition of NRRD File Format"; 3D Slicer,
-vtkMRMLSegmentationStorageNode (``Segment0_Name``, ``Segment0_LabelValue``, ``Segment0_Layer``).
+The header decides how much is inflated; a stream that is shorter or longer is refused. Only what Slicer writes is
+read: an attached header, integers of either byte order, raw or gzip. Source: Teem, "Definition of NRRD File Format";
+3D Slicer, vtkMRMLSegmentationStorageNode (``Segment0_Name``, ``Segment0_LabelValue``, ``Segment0_Layer``).
 """
 
 from __future__ import annotations

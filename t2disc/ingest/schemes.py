@@ -84,7 +84,7 @@ _SPINEPS = LabelScheme(
         **{28: "T13"},
         **_numbered(102, _DISCS),  # 100 and the vertebra above: 119 is below T12
         **{124: "L5/S1", 125: "L6/S1", 128: "T13/L1"},
-        **{value: "endplate" for value in range(201, 230)},
+        **dict.fromkeys(range(201, 230), "endplate"),
     },
     marks=frozenset({*range(20, 25), *range(119, 125)}),
 )
@@ -92,7 +92,7 @@ _SPINEPS_PARTS = LabelScheme(
     name="spineps-subregions",
     title="the subregion map of SPINEPS",
     names={
-        **{value: "vertebra" for value in range(41, 51)},
+        **dict.fromkeys(range(41, 51), "vertebra"),
         **{26: "sacrum", 60: "cord", 61: "canal", 62: "endplate", 100: "disc"},
     },
     marks=frozenset({41, 42, 49, 50, 60, 61, 62, 100}),
@@ -114,7 +114,7 @@ _SPIDER = LabelScheme(
     names={
         **_numbered(1, _SPINE[::-1]),  # counted from the lowest
         **{100: "canal"},
-        **{value: "vertebra" for value in range(101, 126)},  # vertebrae cut by the image's edge
+        **dict.fromkeys(range(101, 126), "vertebra"),  # vertebrae cut by the image's edge
         **_numbered(201, _DISCS[::-1]),
     },
     marks=frozenset(range(201, 207)),

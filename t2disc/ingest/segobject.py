@@ -31,6 +31,7 @@ _LEVEL_OF_CODE = {
 _CODES = ("SegmentedPropertyTypeCodeSequence", "AnatomicRegionSequence")
 _MAX_FRAMES = 1 << 16
 _SAME_PLANE = 0.05  # of a slice step
+_SAME_PLANE_MM = 0.1
 _DRIFT_MM = 0.5  # of a plane's corner off the line of the others
 
 
@@ -43,6 +44,7 @@ class _Frames:
     corners_mm: NDArray[np.float64]  # (F, 3)
     axes_mm: NDArray[np.float64]  # (3, 2): one column further, one row further
     step_mm: float | None  # as stated
+    thickness_mm: float | None  # as stated; planes with gaps are further apart
 
 
 def read_segmentation(path: Path) -> Drawing:
@@ -132,15 +134,17 @@ def _frames(dataset: Any) -> _Frames:
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
     groups = [_Groups(frame, shared) for frame in dataset.PerFrameFunctionalGroupsSequence]
     inside = _inside(dataset, len(groups))
-    axes_mm, step_mm = _grid(groups[0])
-    if any(not np.allclose(_grid(group)[0], axes_mm, atol=1e-4) for group in groups):
+    axes_mm = _axes_mm(groups[0])
+    if any(not np.allclose(_axes_mm(group), axes_mm, atol=1e-4) for group in groups):
         raise LabelsUnreadable("frames of several orientations or pixel spacings")
     segments = tuple(int(group("SegmentIdentificationSequence").ReferencedSegmentNumber) for group in groups)
     corners = [[float(x) for x in group("PlanePositionSequence").ImagePositionPatient] for group in groups]
     corners_mm = np.array(corners, np.float64).reshape(len(groups), 3)
     if not np.isfinite(corners_mm).all():
         raise LabelsUnreadable("frames that do not say where they lie")
-    return _Frames(inside, segments, corners_mm, axes_mm, step_mm)
+    measures = groups[0]("PixelMeasuresSequence")
+    stated = (_stated_mm(measures, keyword) for keyword in ("SpacingBetweenSlices", "SliceThickness"))
+    return _Frames(inside, segments, corners_mm, axes_mm, *stated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,15 +161,19 @@ class _Groups:
         raise LabelsUnreadable("frames without their segment, position, orientation or spacing")
 
 
-def _grid(group: _Groups) -> tuple[NDArray[np.float64], float | None]:
-    measures = group("PixelMeasuresSequence")
-    row_mm, column_mm = (float(x) for x in measures.PixelSpacing)
+def _stated_mm(measures: Any, keyword: str) -> float | None:
+    return abs(float(measures[keyword].value)) if measures.get(keyword) else None
+
+
+def _axes_mm(group: _Groups) -> NDArray[np.float64]:
+    """Return ``(3, 2)``: the way to the next column and to the next row, LPS mm."""
+    row_mm, column_mm = (float(x) for x in group("PixelMeasuresSequence").PixelSpacing)
     directions = np.array([float(x) for x in group("PlaneOrientationSequence").ImageOrientationPatient])
-    along = directions.reshape(2, 3)  # of one column further, of one row further
+    along = directions.reshape(2, 3)
     if not np.allclose(along @ along.T, np.eye(2), atol=1e-2) or not min(row_mm, column_mm) > 0:
         raise LabelsUnreadable("an orientation or a spacing that no image has")
-    stated = measures.get("SpacingBetweenSlices") or measures.get("SliceThickness")
-    return along.T * [column_mm, row_mm], abs(float(stated)) if stated else None
+    axes_mm: NDArray[np.float64] = along.T * [column_mm, row_mm]
+    return axes_mm
 
 
 def _inside(dataset: Any, n_groups: int) -> NDArray[np.bool_]:
@@ -193,7 +201,7 @@ def _planes(frames: _Frames) -> tuple[NDArray[np.intp], NDArray[np.float64], int
     normal = np.cross(frames.axes_mm[:, 0], frames.axes_mm[:, 1])
     normal /= np.linalg.norm(normal)
     depths_mm = frames.corners_mm @ normal
-    step_mm = _step_mm(depths_mm, frames.step_mm)
+    step_mm = _step_mm(depths_mm, frames)
     places = (depths_mm - depths_mm.min()) / step_mm
     planes = np.round(places).astype(np.intp)
     first = frames.corners_mm[int(depths_mm.argmin())]
@@ -206,13 +214,21 @@ def _planes(frames: _Frames) -> tuple[NDArray[np.intp], NDArray[np.float64], int
     return planes, affine, int(planes.max()) + 1
 
 
-def _step_mm(depths_mm: NDArray[np.float64], stated_mm: float | None) -> float:
-    """Return the distance of planes: the smallest found, or that stated where it divides all of those found."""
+def _step_mm(depths_mm: NDArray[np.float64], frames: _Frames) -> float:
+    """Return the distance of planes: as stated where that divides what is found, otherwise the smallest found."""
     found_mm = np.diff(np.sort(depths_mm))
-    found_mm = found_mm[found_mm > 0.1]
-    step_mm = float(found_mm.min()) if found_mm.size else stated_mm
-    if stated_mm and step_mm and abs(step_mm / stated_mm - round(step_mm / stated_mm)) < _SAME_PLANE:
-        step_mm = stated_mm if step_mm >= stated_mm * (1 - _SAME_PLANE) else step_mm
-    if not step_mm or not np.isfinite(step_mm):
+    found_mm = found_mm[found_mm > _SAME_PLANE_MM]
+    if not found_mm.size:
+        return _one_plane_mm(frames)
+    step_mm, stated_mm = float(found_mm.min()), frames.step_mm
+    if stated_mm and abs(step_mm / stated_mm - max(round(step_mm / stated_mm), 1)) < _SAME_PLANE:
+        step_mm = stated_mm
+    span_mm = float(np.ptp(depths_mm))
+    return span_mm / max(round(span_mm / step_mm), 1)  # so that rounding does not add up from plane to plane
+
+
+def _one_plane_mm(frames: _Frames) -> float:
+    thickness_mm = frames.step_mm or frames.thickness_mm
+    if not thickness_mm or not np.isfinite(thickness_mm):
         raise LabelsUnreadable("one plane that does not say how thick it is")
-    return step_mm
+    return thickness_mm

@@ -35,7 +35,7 @@ def without_disc(text: str) -> str:
 
 
 def level_or_none(text: str) -> str | None:
-    """Return the level that a name of a disc stands for (``disc_L4_L5`` -> ``L4/L5``); None where it stands for none."""
+    """Return the level that the name of a disc stands for (``disc_L4_L5`` -> ``L4/L5``); None for other names."""
     try:
         return parse_level(without_disc(text))
     except LabelsLevelUnknown:

@@ -9,19 +9,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from t2disc.errors import LabelsLevelUnknown, LabelsOutOfOrder, LabelsOutsideImage, LabelsRepeated, LabelsUnnamed
-from t2disc.model import LEVELS, DiscLabels, EchoStack, LabelMap, parse_level
+from t2disc.errors import LabelsLevelUnknown, LabelsOutsideImage, LabelsRepeated, LabelsUnnamed
+from t2disc.model import LEVELS, DiscLabels, EchoStack, LabelMap, parse_level, without_disc
 from t2disc.model.grids import GRID_TOLERANCE_MM, corner_distance_mm
+from t2disc.segment.labelorder import verify_names
 
 LEAST_SHARE = 0.8
 """Discs of which less than this share of the labelled volume lies in the image are noted."""
 
-_DISC_PREFIX = re.compile(r"^(intervertebral[\s_-]*)?(disc|disk|ivd)[\s_:-]+", re.IGNORECASE)
 _OTHER_DISC = re.compile(r"^(C[1-7]/?C[1-7]|C7/?T1|T\d{1,2}/?T\d{1,2}|S[1-5]/?S[1-5])$", re.IGNORECASE)
 """Discs above T12 and below S1: not lumbar, and seen at the ends of many lumbar images."""
 _OTHER_ANATOMY = re.compile(
     r"""^(
-        background | ((vertebrae?|vertebral[ ]body)[ ])? (C[1-7] | T([1-9]|1[0-3]) | L[1-6] | S[1-5])
+        background
+      | ((vertebrae?|vertebral[ ]body)[ ])? (C[1-7] | T([1-9]|1[0-3]) | L[1-6] | S[1-5]) ([ ](vertebrae?|vertebral[ ]body))?
       | vertebrae? | vertebral[ ](body|bodies) | posterior[ ]elements? | endplates?
       | sacrum | coccyx | (spinal[ ])?(canal|cord) | conus([ ]medullaris)? | cauda[ ]equina | thecal[ ]sac | csf
     )$""",
@@ -58,13 +59,16 @@ def place_labels(stack: EchoStack, labels: LabelMap) -> PlacedDiscs:
         ``labels-outside-image``: a disc of the map has no voxel on the stack's grid.
     LabelsOutOfOrder
         ``labels-out-of-order``: the discs do not follow one another down the spine.
+    LabelsMirrored
+        ``labels-mirrored``: the canal or the sacrum lies in front of the discs.
     """
     values = _disc_values(labels)
+    remarks = verify_names(labels, values)
     discs = _place(labels, values, stack)
     levels = tuple(values)
     _require_inside(discs, levels)
-    _require_order(discs, levels, stack.affine)
-    return PlacedDiscs(discs=discs, levels=levels, notes=tuple(_cut_discs(labels, values, discs, stack)))
+    notes = (*_scheme_note(labels), *remarks, *_cut_discs(labels, values, discs, stack))
+    return PlacedDiscs(discs=discs, levels=levels, notes=notes)
 
 
 # ------------------------------------------------------------------------------------------------ names
@@ -103,7 +107,7 @@ def _require_all_named(drawn: set[int], named: set[int]) -> None:
 
 def _level_or_none(name: str) -> str | None:
     """Return the disc level a name stands for, None for other anatomy; refuse what could be either."""
-    bare = _DISC_PREFIX.sub("", name.strip())
+    bare = without_disc(name)
     try:
         return parse_level(bare)
     except LabelsLevelUnknown:
@@ -176,6 +180,11 @@ def _require_inside(discs: NDArray[np.uint8], levels: tuple[str, ...]) -> None:
         )
 
 
+def _scheme_note(labels: LabelMap) -> Iterator[str]:
+    if labels.source.scheme is not None:
+        yield f"label values read as those of {labels.source.scheme}"
+
+
 def _cut_discs(labels: LabelMap, values: dict[str, int], discs: NDArray[np.uint8], stack: EchoStack) -> Iterator[str]:
     """Yield a note for each disc of which the image holds markedly less than was drawn."""
     drawn_mm3, placed_mm3 = (abs(float(np.linalg.det(affine[:3, :3]))) for affine in (labels.affine, stack.affine))
@@ -184,17 +193,3 @@ def _cut_discs(labels: LabelMap, values: dict[str, int], discs: NDArray[np.uint8
         placed = np.count_nonzero(discs == DiscLabels.value_of(level)) * placed_mm3
         if placed < LEAST_SHARE * drawn:
             yield f"{level}: {placed / drawn:.0%} of its labelled volume lies in the image"
-
-
-def _require_order(discs: NDArray[np.uint8], levels: tuple[str, ...], affine: NDArray[np.float64]) -> None:
-    """Refuse discs that do not follow one another from head to foot, as when a tool numbers them the other way."""
-    height_mm = [_centre_height_mm(discs == DiscLabels.value_of(level), affine) for level in levels]
-    for upper, lower, drop_mm in zip(levels, levels[1:], -np.diff(height_mm), strict=False):
-        if drop_mm <= 0:
-            raise LabelsOutOfOrder(f"{lower} not below {upper} (its centre lies {-drop_mm:.1f} mm higher)")
-
-
-def _centre_height_mm(disc: NDArray[np.bool_], affine: NDArray[np.float64]) -> float:
-    """Return the world S coordinate of a disc's centre, mm."""
-    centre = np.array([indices.mean() for indices in np.nonzero(disc)])
-    return float(affine[2, :3] @ centre + affine[2, 3])

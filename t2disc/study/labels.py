@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,6 @@ from typing import Literal
 from t2disc.errors import LabelsMissing, LabelsRepeated
 from t2disc.model import LabelMap, Visit
 
-_ENDINGS = ("_dseg.nii.gz", "_dseg.nii")
 _NOT_DISCS = re.compile(r"_desc-(regions|strips|midsagittal|posterior)_dseg\.")
 """t2disc's own maps of regions, which lie beside its map of discs."""
 _FOUND_HERE = "discs are found automatically"
@@ -45,7 +43,8 @@ class LabelFile:
 def find_label_file(visit: Visit, folders: LabelFolders) -> LabelFile | None:
     """Return the label map to use for a visit; ``None`` where its discs are to be found automatically.
 
-    A map is named ``sub-X/ses-Y/**/*_dseg.nii[.gz]`` or ``sub-X_ses-Y*_dseg.nii[.gz]`` in either folder.
+    A map is named ``sub-X/ses-Y/**/*_dseg.nii[.gz]`` or ``sub-X_ses-Y*_dseg.nii[.gz]`` in either folder; for other
+    kinds of files see :func:`t2disc.ingest.is_label_file`.
 
     Raises
     ------
@@ -82,9 +81,7 @@ def read_labels(file: LabelFile) -> LabelMap:
     from t2disc.ingest import load_labels
 
     labels = load_labels(file.path)
-    with file.path.open("rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-    return replace(labels, source=replace(labels.source, kind=file.kind, sha256=sha256))
+    return replace(labels, source=replace(labels.source, kind=file.kind))
 
 
 def label_warnings(visits: Sequence[Visit], folders: LabelFolders, *, automatic: bool = True) -> Iterator[str]:
@@ -130,7 +127,9 @@ def label_maps(visit: Visit, folder: Path | None) -> Iterator[Path]:
 
 def is_label_map(path: Path) -> bool:
     """Tell by its name whether a file is a map of discs; the hidden copies that some systems make are none."""
-    return path.name.endswith(_ENDINGS) and not is_region_map(path) and not path.name.startswith(".")
+    from t2disc.ingest import is_label_file
+
+    return is_label_file(path) and not is_region_map(path) and not path.name.startswith(".")
 
 
 def is_region_map(path: Path) -> bool:
