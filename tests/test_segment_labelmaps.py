@@ -151,16 +151,17 @@ def test_discs_are_numbered_downward_whatever_their_values_and_the_order_of_the_
 @pytest.mark.parametrize(
     "name",
     [
-        "L4", "S1", "T12", "vertebrae_L3", "vertebra", "Vertebral body", "sacrum", "spinal_canal", "cord",
+        "L4", "L4 vertebra", "S1", "T12", "vertebrae_L3", "vertebra", "Vertebral body", "sacrum", "spinal_canal", "cord",
         "Background", "disc_T11_T12", "T11/T12", "disc S1/S2", "endplate", "cauda equina",
     ],
 )  # fmt: skip
 def test_names_of_other_anatomy_are_left_aside(name):
     values = labels_on().values.copy()
-    values[:4, :4] = 9
+    height = 57 if "L4" in name else 84 if "L3" in name else 0  # L4 between its discs, L3 above, the rest below
+    values[-4:, height : height + 4] = 9  # behind the discs
     discs = find_discs(stack_on(), LabelMap(values=values, affine=SAGITTAL, names=(*NAMES, (9, name))))
     assert discs.levels == LEVELS
-    assert not discs.discs[:4, :4].any()
+    assert not discs.discs[-4:, height : height + 4].any()
 
 
 @pytest.mark.parametrize(

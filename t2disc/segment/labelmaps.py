@@ -22,7 +22,8 @@ _OTHER_DISC = re.compile(r"^(C[1-7]/?C[1-7]|C7/?T1|T\d{1,2}/?T\d{1,2}|S[1-5]/?S[
 _OTHER_ANATOMY = re.compile(
     r"""^(
         background
-      | ((vertebrae?|vertebral[ ]body)[ ])? (C[1-7] | T([1-9]|1[0-3]) | L[1-6] | S[1-5]) ([ ](vertebrae?|vertebral[ ]body))?
+      | ((vertebrae?|vertebral[ ]body)[ ])? (C[1-7] | T([1-9]|1[0-3]) | L[1-6] | S[1-5])
+        ([ ](vertebrae?|vertebral[ ]body))?
       | vertebrae? | vertebral[ ](body|bodies) | posterior[ ]elements? | endplates?
       | sacrum | coccyx | (spinal[ ])?(canal|cord) | conus([ ]medullaris)? | cauda[ ]equina | thecal[ ]sac | csf
     )$""",

@@ -88,7 +88,7 @@ def _require_order(values: Mapping[str, int], centres: Centres) -> None:
     height_mm = [float(centres[value][2]) for value in values.values()]
     drops_mm = -np.diff(height_mm)
     if drops_mm.size > 1 and (drops_mm <= 0).all():
-        raise LabelsOutOfOrder(f"{len(values)} discs in reverse order: {next(reversed(values))} is the highest")
+        raise LabelsOutOfOrder(f"{len(values)} discs in reverse order: {list(values)[-1]} is the highest")
     for (upper, lower), drop_mm in zip(pairwise(values), drops_mm, strict=True):
         if drop_mm <= 0:
             raise LabelsOutOfOrder(f"{lower} not below {upper} (its centre lies {-drop_mm:.1f} mm higher)")
