@@ -151,8 +151,8 @@ def test_discs_are_numbered_downward_whatever_their_values_and_the_order_of_the_
 @pytest.mark.parametrize(
     "name",
     [
-        "L4", "L4 vertebra", "S1", "T12", "vertebrae_L3", "vertebra", "Vertebral body", "sacrum", "spinal_canal", "cord",
-        "Background", "disc_T11_T12", "T11/T12", "disc S1/S2", "endplate", "cauda equina",
+        "L4", "L4 vertebra", "S1", "T12", "vertebrae_L3", "vertebra", "Vertebral body", "sacrum", "spinal_canal",
+        "cord", "Background", "disc_T11_T12", "T11/T12", "disc S1/S2", "endplate", "cauda equina",
     ],
 )  # fmt: skip
 def test_names_of_other_anatomy_are_left_aside(name):

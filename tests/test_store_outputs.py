@@ -240,8 +240,10 @@ def test_label_maps_come_with_their_tables_and_only_where_there_are_labels():
     empty = np.zeros((3, 4, 2), np.uint8)
     discs = DiscLabels(discs=empty, regions=empty, levels=("L4/L5", "L5/S1"), affine=AFFINE)
     files = by_name(label_files("sub-1_ses-1", discs))
-    assert files["anat/sub-1_ses-1_desc-discs_dseg.tsv"] == b"index\tname\n5\tL4/L5\n6\tL5/S1\n"
-    assert b"1\tNP\n" in files["anat/sub-1_ses-1_desc-regions_dseg.tsv"]
+    assert files["anat/sub-1_ses-1_desc-discs_dseg.tsv"] == (
+        b"index\tname\tcolor\n5\tL4/L5\t#E69F00\n6\tL5/S1\t#0072B2\n"
+    )
+    assert b"1\tNP\t#" in files["anat/sub-1_ses-1_desc-regions_dseg.tsv"]
     assert label_files("s", DiscLabels(discs=empty, regions=empty, levels=(), affine=AFFINE)) == ()
 
 
@@ -260,11 +262,42 @@ def test_each_further_scheme_has_its_map_and_the_names_of_its_parts():
     schemes = tuple(RegionMap(scheme=scheme, values=values) for scheme in SCHEMES[1:])
     discs = DiscLabels(discs=values * 5, regions=values, levels=("L4/L5",), affine=AFFINE, schemes=schemes)
     files = by_name(label_files("s", discs))
-    names = {scheme: files[f"anat/s_desc-{scheme}_dseg.tsv"] for scheme in ("strips", "midsagittal", "posterior")}
-    assert names["strips"].splitlines()[1:] == [b"%d\tstrip%d" % (n, n) for n in range(1, 6)]
-    assert names["midsagittal"] == b"index\tname\n1\tNP\n2\tAF anterior\n3\tAF posterior\n"
-    assert names["posterior"] == b"index\tname\n1\tposterior\n"
+    tables = {scheme: files[f"anat/s_desc-{scheme}_dseg.tsv"] for scheme in ("strips", "midsagittal", "posterior")}
+    names = {scheme: [row.rpartition(b"\t")[0] for row in table.splitlines()] for scheme, table in tables.items()}
+    assert names["strips"] == [b"index\tname", *(b"%d\tstrip%d" % (n, n) for n in range(1, 6))]
+    assert names["midsagittal"] == [b"index\tname", b"1\tNP", b"2\tAF anterior", b"3\tAF posterior"]
+    assert names["posterior"] == [b"index\tname", b"1\tposterior"]
     assert "anat/s_desc-strips_dseg.nii.gz" in files
+
+
+def test_viewers_find_names_and_colours_beside_every_label_map():
+    values = np.ones((3, 4, 2), np.uint8)
+    schemes = tuple(RegionMap(scheme=scheme, values=values) for scheme in SCHEMES[1:])
+    discs = DiscLabels(discs=values * 5, regions=values, levels=LEVELS, affine=AFFINE, schemes=schemes)
+    files = by_name(label_files("s", discs))
+    ignored = by_name(dataset_files())[".bidsignore"].decode().splitlines()
+    for name in [name.removesuffix(".nii.gz") for name in files if name.endswith(".nii.gz")]:
+        rows = list(csv.DictReader(files[f"{name}.tsv"].decode().splitlines(), delimiter="\t"))
+        described = re.findall(r'^(\d+) (\d+) (\d+) (\d+) 1 1 1 "(.*)"$', files[f"{name}.label.txt"].decode(), re.M)
+        coloured = re.findall(r"^(\d+) (\S+) (\d+) (\d+) (\d+) 255$", files[f"{name}.ctbl"].decode(), re.M)
+        for row, (index, *rgb, text), (other, word, *again) in zip(rows, described, coloured, strict=True):
+            assert row["index"] == index == other
+            assert row["name"] == text == word.replace("_", " ")
+            assert row["color"] == "#" + "".join(f"{int(part):02X}" for part in rgb)
+            assert rgb == again
+        assert len({row["color"] for row in rows}) == len(rows)
+    assert {"**/*_dseg.label.txt", "**/*_dseg.ctbl"} <= set(ignored)
+
+
+def test_a_level_has_the_same_colour_whichever_others_there_are():
+    values = np.zeros((3, 4, 2), np.uint8)
+    few, all_ = (
+        by_name(label_files("s", DiscLabels(discs=values, regions=values, levels=levels, affine=AFFINE)))
+        for levels in (("L4/L5",), LEVELS)
+    )
+    for ending in ("tsv", "label.txt", "ctbl"):
+        lines = few[f"anat/s_desc-discs_dseg.{ending}"].splitlines()
+        assert set(lines) <= set(all_[f"anat/s_desc-discs_dseg.{ending}"].splitlines())
 
 
 def test_the_dataset_says_who_made_it_and_a_foreign_one_is_refused(tmp_path):

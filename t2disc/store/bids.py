@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from t2disc import __version__
 from t2disc.errors import ArgumentInvalid
 from t2disc.model import SCHEME_PARTS, Acquisition, DiscLabels, Flag, Region, RegionMap, T2Map
+from t2disc.store.colours import names_table, slicer_colours, snap_description
 from t2disc.store.files import StoredFile
 from t2disc.store.nifti import nifti_bytes
 from t2disc.store.records import FitFacts
@@ -47,6 +48,8 @@ _IGNORED_BY_VALIDATOR = (
     "**/manifest.json",
     "**/*_record.json",
     "**/*_desc-flag_mask.*",
+    "**/*_dseg.label.txt",
+    "**/*_dseg.ctbl",
 )
 
 
@@ -58,7 +61,8 @@ _README = """# T2 of lumbar discs, measured by t2disc
 its columns.
 
 `sub-*/ses-*/anat/`: maps of T2 in seconds (`T2starmap` where the series is a gradient echo), their standard error
-(`desc-se`), the signal at echo time 0 (`S0map`), why a voxel has no T2 (`desc-flag`), and the discs and their regions.
+(`desc-se`), the signal at echo time 0 (`S0map`), why a voxel has no T2 (`desc-flag`), and the discs and their regions
+(`dseg`, with names and colours in the `.tsv`, for ITK-SNAP in the `.label.txt`, for 3D Slicer in the `.ctbl`).
 """
 _WINDOW_S, _SE_WINDOW_S = (0.0, 0.2), (0.0, 0.02)  # shown by viewers from black to white; that of T2 as in the overlays
 
@@ -162,7 +166,10 @@ def _flag_text(symbol: str) -> dict[str, Any]:
 def label_files(stem: str, discs: DiscLabels) -> tuple[StoredFile, ...]:
     """Return the disc and region label maps with their ``_dseg.tsv`` tables; nothing where no disc is labelled.
 
-    Source: BIDS 1.9.0, "Imaging derivatives: discrete segmentations" (columns ``index`` and ``name``).
+    Beside each lie a label description for ITK-SNAP and a colour table for 3D Slicer, see
+    :mod:`t2disc.store.colours`.
+
+    Source: BIDS 1.9.0, "Imaging derivatives: discrete segmentations" (columns ``index``, ``name`` and ``color``).
     """
     if not discs.levels:
         return ()
@@ -172,9 +179,9 @@ def label_files(stem: str, discs: DiscLabels) -> tuple[StoredFile, ...]:
     region_text = {"Description": "Regions of each disc by disc-relative position; see the dseg.tsv"}
     return (
         *_image(f"{stem}_desc-discs_dseg", discs.discs, discs, sources),
-        _names(f"{stem}_desc-discs_dseg", level_rows),
+        *_names(f"{stem}_desc-discs_dseg", level_rows),
         *_image(f"{stem}_desc-regions_dseg", discs.regions, discs, region_text | sources),
-        _names(f"{stem}_desc-regions_dseg", region_rows),
+        *_names(f"{stem}_desc-regions_dseg", region_rows),
         *(file for scheme in discs.schemes for file in _scheme_files(stem, discs, scheme, region_text | sources)),
     )
 
@@ -187,7 +194,7 @@ def _scheme_files(stem: str, discs: DiscLabels, scheme: RegionMap, text: dict[st
     name = f"{stem}_desc-{scheme.scheme.replace('-', '')}_dseg"
     parts = {values[0]: region for region, values in SCHEME_PARTS[scheme.scheme].items() if len(values) == 1}
     rows = tuple(sorted((_REGION_NAMES if scheme.scheme == "mid-sagittal" else parts).items()))
-    return (*_image(name, scheme.values, discs, text), _names(name, rows))
+    return (*_image(name, scheme.values, discs, text), *_names(name, rows))
 
 
 def _image(
@@ -205,9 +212,13 @@ def _image(
     )
 
 
-def _names(name: str, rows: tuple[tuple[int, str], ...]) -> StoredFile:
-    lines = ["index\tname", *(f"{index}\t{text}" for index, text in rows), ""]
-    return StoredFile(path=PurePosixPath("anat", f"{name}.tsv"), content="\n".join(lines).encode())
+def _names(name: str, rows: tuple[tuple[int, str], ...]) -> tuple[StoredFile, ...]:
+    """Return the table of a label map, and the files by which ITK-SNAP and 3D Slicer know names and colours."""
+    contents = {"tsv": names_table(rows), "label.txt": snap_description(rows), "ctbl": slicer_colours(rows)}
+    return tuple(
+        StoredFile(path=PurePosixPath("anat", f"{name}.{ending}"), content=content)
+        for ending, content in contents.items()
+    )
 
 
 def _json(path: str, tree: dict[str, Any]) -> StoredFile:
