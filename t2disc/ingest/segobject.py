@@ -215,14 +215,12 @@ def _planes(frames: _Frames) -> tuple[NDArray[np.intp], NDArray[np.float64], int
 
 
 def _step_mm(depths_mm: NDArray[np.float64], frames: _Frames) -> float:
-    """Return the distance of planes: as stated where that divides what is found, otherwise the smallest found."""
+    """Return the distance of planes: as stated, otherwise the smallest found."""
     found_mm = np.diff(np.sort(depths_mm))
     found_mm = found_mm[found_mm > _SAME_PLANE_MM]
     if not found_mm.size:
         return _one_plane_mm(frames)
-    step_mm, stated_mm = float(found_mm.min()), frames.step_mm
-    if stated_mm and abs(step_mm / stated_mm - max(round(step_mm / stated_mm), 1)) < _SAME_PLANE:
-        step_mm = stated_mm
+    step_mm = frames.step_mm or float(found_mm.min())
     span_mm = float(np.ptp(depths_mm))
     return span_mm / max(round(span_mm / step_mm), 1)  # so that rounding does not add up from plane to plane
 
