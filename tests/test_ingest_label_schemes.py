@@ -303,6 +303,12 @@ def test_an_nrrd_without_segments_is_named_by_its_table_or_its_values(tmp_path):
     assert load_labels(path).names == ((91, "L1/L2"),)
 
 
+def test_names_within_the_file_come_before_a_table(tmp_path):
+    path = write_nrrd(tmp_path / "x_dseg.seg.nrrd", VOLUME, SEGMENTS)
+    path.with_name("x_dseg.tsv").write_text("index\tname\n1\tL1/L2\n")  # of a copy that Slicer has numbered anew
+    assert placed(load_labels(path)).levels == LEVELS
+
+
 def test_segments_that_nobody_named_leave_the_values_to_tell(tmp_path):
     values = drawn(VALUES["totalspineseg"], MASKS)
     segments = {f"Segment_{value}": (value, 0) for value in VALUES["totalspineseg"].values()}

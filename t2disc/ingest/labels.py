@@ -26,9 +26,9 @@ def is_label_file(path: Path | str) -> bool:
 def load_labels(path: Path | str, scheme: str | None = None) -> LabelMap:
     """Read a label map: NIfTI, a segmentation of 3D Slicer (``.seg.nrrd``), or a DICOM SEG.
 
-    What the values stand for is said by a scheme that is asked for; otherwise by the ``.tsv`` of the same name, with
-    columns ``index`` and ``name``; by a label description of ITK-SNAP of the same name (``.label.txt`` or ``.label``);
-    by the names within the file; or by the values, where they are those of one known tool.
+    What the values stand for is said by a scheme that is asked for; otherwise by the names within the file; by the
+    ``.tsv`` of the same name, with columns ``index`` and ``name``; by a label description of ITK-SNAP of the same name
+    (``.label.txt`` or ``.label``); or by the values, where they are those of one known tool.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def _read_nifti(path: Path) -> Drawing:
 def _written_names(path: Path, drawing: Drawing) -> tuple[tuple[int, str], ...]:
     ending = next((ending for ending in (*_VOLUMES, *_DICOM) if path.name.endswith(ending)), "")
     stem = path.name.removesuffix(ending) if ending else path.name
-    return names_beside(path, stem) or telling(drawing.names)
+    return telling(drawing.names) or names_beside(path, stem)
 
 
 def _sha256(path: Path) -> str:

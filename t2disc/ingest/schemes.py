@@ -171,7 +171,7 @@ def _n_voxels(values: NDArray[np.int32]) -> dict[int, int]:
 def _recognised(n_voxels: Mapping[int, int]) -> LabelScheme:
     fitting = [scheme for scheme in _SCHEMES if scheme.fits(n_voxels)]
     if not fitting:
-        raise LabelsUnnamed("a label map without a table beside it, whose values are of no known scheme")
+        raise LabelsUnnamed("a label map without names or a table beside it, whose values are those of no known tool")
     if len(fitting) > 1:
         raise LabelsSchemeUnknown(f"values that could be of {' or of '.join(scheme.title for scheme in fitting)}")
     return fitting[0]
