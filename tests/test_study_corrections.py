@@ -112,6 +112,8 @@ def test_what_t2disc_wrote_can_be_copied_as_a_whole_to_be_corrected(folder):
         ("s_dseg.nii.gz", True),
         ("s_desc-discs_dseg.nii", True),
         ("s_desc-reader2_dseg.nii.gz", True),
+        ("s_dseg.seg.nrrd", True),
+        ("s_dseg.dcm", True),
         ("s_desc-regions_dseg.nii.gz", False),
         ("s_desc-strips_dseg.nii.gz", False),
         ("s_dseg.tsv", False),
