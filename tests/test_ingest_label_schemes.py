@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import hashlib
 import tracemalloc
 from itertools import pairwise
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from spines import (
@@ -24,8 +26,11 @@ from spines import (
     write_nifti,
     write_nrrd,
 )
+from studies import small_study
+from typer.testing import CliRunner
 
 from t2disc import errors, load_labels
+from t2disc.cli.app import app
 from t2disc.ingest import SCHEME_NAMES, is_label_file
 from t2disc.model import LEVELS, DiscLabels, LabelMap
 from t2disc.segment.labelmaps import PlacedDiscs, place_labels
@@ -528,3 +533,22 @@ def test_a_deflated_seg_is_refused_before_it_is_inflated(tmp_path):
 )
 def test_a_label_file_is_told_by_its_name(name, is_file):
     assert is_label_file(Path(name)) is is_file
+
+
+def test_a_study_with_a_map_of_another_tool_is_checked_and_measured(tmp_path):
+    """The two discs of the small study, drawn by TotalSpineSeg with a canal behind them."""
+    folder = small_study(tmp_path / "study")
+    path = folder / "labels" / "sub-P1_ses-month12_dseg.nii.gz"
+    image = nib.load(path)
+    values = np.choose(np.asarray(image.dataobj), [0, 95, 100]).astype(np.int16)
+    values[36:39, 8:36, 1:3] = 2
+    nib.Nifti1Image(values, image.affine).to_filename(path)
+    path.with_name("sub-P1_ses-month12_dseg.tsv").unlink()
+    call = [str(folder), "--labels", str(folder / "labels")]
+    assert "2025-01-02, labels of 2 discs" in CliRunner().invoke(app, ["check", *call]).stdout
+    out = tmp_path / "out"
+    assert CliRunner().invoke(app, ["fit", *call, "-o", str(out)]).exit_code == 0
+    rows = list(csv.DictReader((out / "visits.tsv").read_text().splitlines(), delimiter="\t"))
+    notes = {row["session_id"]: row["notes"] for row in rows}
+    assert "label values read as those of totalspineseg" in notes["ses-month12"]
+    assert "totalspineseg" not in notes["ses-baseline"]

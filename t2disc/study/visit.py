@@ -11,6 +11,7 @@ import numpy as np
 from t2disc import store
 from t2disc.errors import T2DiscError
 from t2disc.model import DiscLabels, DiscMeasure, EchoStack, Inventory, LabelMap, RoiSensitivity, T2Map, Visit
+from t2disc.model.levels import level_or_none
 from t2disc.model.review import ReviewCode, ReviewReason
 from t2disc.study.labels import LabelFolders, find_label_file, read_labels
 from t2disc.study.notes import acquisition_notes, fit_notes, label_notes
@@ -137,7 +138,8 @@ def inspect_visit(visit: Visit, protocol: Protocol, folders: LabelFolders = NO_F
     if labels is None:
         return Inspection(visit=visit, inventory=found, is_automatic=protocol.segment.automatic)
     is_corrected = labels.source.kind == "correction"
-    return Inspection(visit=visit, inventory=found, n_named=len(labels.names), is_corrected=is_corrected)
+    n_named = sum(level_or_none(name) is not None for _, name in labels.names)
+    return Inspection(visit=visit, inventory=found, n_named=n_named, is_corrected=is_corrected)
 
 
 def _refuse_misnamed(labels: LabelMap) -> None:
