@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from enum import IntEnum
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -21,29 +19,13 @@ from numpy.typing import NDArray
 
 from t2disc.errors import ArgumentInvalid, WeightsDamaged
 from t2disc.segment.slices import Floats, neighbour_step, to_planes, to_volume, unshaded, with_neighbours
+from t2disc.segment.structures import Structure, StructureMap
+from t2disc.segment.tidy import tidied
 
-WEIGHTS_SHA256 = "40c9487252a6a3f54f736825a277f436b0ff572262e543cb181a99b7d3fcb6c9"
+WEIGHTS_SHA256 = "52f4e85249bb719632c9dec0ab846ec24046cf1c6f9af1f76a5173a6df17a4e3"
 """Check sum of ``weights/segmenter.onnx``; the file is refused when it differs."""
 
 Spacing = tuple[float, float, float]
-
-
-class Structure(IntEnum):
-    """Values of a structure map."""
-
-    BACKGROUND = 0
-    VERTEBRA = 1  # body and posterior elements
-    DISC = 2
-    CANAL = 3
-    SACRUM = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class StructureMap:
-    """What the network saw: ``structures (X, Y, Z)`` uint8 of :class:`Structure`, and how likely each voxel is disc."""
-
-    structures: NDArray[np.uint8]
-    disc_probability: Floats
 
 
 def label_structures(volume: NDArray[np.generic], spacing_mm: Spacing, *, n_threads: int = 1) -> NDArray[np.uint8]:
@@ -121,7 +103,7 @@ def _on_slice(probabilities: Floats, shape: tuple[int, int], spacing_mm: Spacing
         structure[here > best] = value
         best = np.maximum(best, here)
         disc = here if value == Structure.DISC else disc
-    return structure, disc
+    return tidied(structure, (spacing_mm[1], spacing_mm[2])), disc
 
 
 @cache
