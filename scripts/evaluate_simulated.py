@@ -118,7 +118,9 @@ def _words(one: Judged) -> str:
     dice = " ".join(f"{value:.2f}" for value in one.dice.values())
     error = " ".join(f"{value:+.1f}" for value in one.np_error_pct.values())
     named = "named right" if one.is_named_right else "NAMED WRONG"
-    return f"{one.name} {one.vendor:16} {named} dice {dice}  NP % {error}  {one.seconds:.1f} CPU-s {' '.join(one.reasons)}"
+    return (
+        f"{one.name} {one.vendor:16} {named} dice {dice}  NP % {error}  {one.seconds:.1f} CPU-s {' '.join(one.reasons)}"
+    )
 
 
 def _summary(judged: list[Judged]) -> None:
