@@ -16,15 +16,17 @@ from t2disc.errors import LabelsUnnamed
 Names = tuple[tuple[int, str], ...]
 
 _MAX_BYTES = 1 << 20
-_DESCRIPTIONS = (".label.txt", ".label")
+_DESCRIPTIONS = (".label.txt", ".label", ".lbl", ".txt")
+_DESCRIPTION_HEAD = "label description file"
 _DESCRIBED = re.compile(r'(\d{1,9})(?:\s+[0-9.]+){6}\s+"(.*)"')
 _GENERIC = re.compile(r"(label|segment)[\s_-]*\d+|clear label", re.IGNORECASE)
 """Names that tools give to what nobody has named."""
 
 
 def names_beside(path: Path, stem: str) -> Names:
-    """Return the names of a map's values from ``<stem>.tsv``, otherwise from ``<stem>.label.txt`` or ``.label``.
+    """Return the names of a map's values from ``<stem>.tsv``, otherwise from a description of ITK-SNAP.
 
+    That is ``<stem>.label.txt``, ``.label``, ``.lbl``, or ``.txt`` where its head says so: a note may be named so.
     Empty where there is no such file.
 
     Raises
@@ -36,8 +38,10 @@ def names_beside(path: Path, stem: str) -> Names:
     if table.exists():
         return _of_table(_text(table))
     for ending in _DESCRIPTIONS:
-        if (description := path.with_name(f"{stem}{ending}")).exists():
-            return _of_description(_text(description))
+        if (file := path.with_name(f"{stem}{ending}")).exists():
+            text = _text(file)
+            if ending != ".txt" or _DESCRIPTION_HEAD in text.lower():
+                return _of_description(text)
     return ()
 
 
