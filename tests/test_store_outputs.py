@@ -257,6 +257,17 @@ def test_the_sidecar_of_a_label_map_tells_who_drew_it():
     assert len(told) == len(get_args(LabelKind))
 
 
+@pytest.mark.parametrize(("kind", "whose"), [("automatic", "the network's weights"), ("correction", "the map")])
+def test_the_sidecar_of_a_label_map_tells_the_scheme_and_the_check_sum(kind, whose):
+    empty = np.zeros((3, 4, 2), np.uint8)
+    source = LabelSource(kind=kind, sha256="ab" * 32, scheme="spider")
+    discs = DiscLabels(discs=empty, regions=empty, levels=("L4/L5",), affine=AFFINE, source=source)
+    files = by_name(label_files("s", discs))
+    for name in ("discs", "regions"):
+        (told,) = json.loads(files[f"anat/s_desc-{name}_dseg.json"])["Sources"]
+        assert told.endswith(f"; values read as those of spider; SHA-256 of {whose} {'ab' * 32}")
+
+
 def test_each_further_scheme_has_its_map_and_the_names_of_its_parts():
     values = np.ones((3, 4, 2), np.uint8)
     schemes = tuple(RegionMap(scheme=scheme, values=values) for scheme in SCHEMES[1:])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from t2disc import __version__
 from t2disc.errors import ArgumentInvalid
-from t2disc.model import SCHEME_PARTS, Acquisition, DiscLabels, Flag, Region, RegionMap, T2Map
+from t2disc.model import SCHEME_PARTS, Acquisition, DiscLabels, Flag, LabelSource, Region, RegionMap, T2Map
 from t2disc.store.colours import names_table, slicer_colours, snap_description
 from t2disc.store.files import StoredFile
 from t2disc.store.nifti import nifti_bytes
@@ -175,7 +175,7 @@ def label_files(stem: str, discs: DiscLabels) -> tuple[StoredFile, ...]:
         return ()
     level_rows = tuple((discs.value_of(level), level) for level in discs.levels)
     region_rows = tuple((int(region), name) for region, name in _REGION_NAMES.items())
-    sources = {"Sources": [_LABEL_SOURCES[discs.source.kind]]}
+    sources = {"Sources": [_source_text(discs.source)]}
     region_text = {"Description": "Regions of each disc by disc-relative position; see the dseg.tsv"}
     return (
         *_image(f"{stem}_desc-discs_dseg", discs.discs, discs, sources),
@@ -184,6 +184,14 @@ def label_files(stem: str, discs: DiscLabels) -> tuple[StoredFile, ...]:
         *_names(f"{stem}_desc-regions_dseg", region_rows),
         *(file for scheme in discs.schemes for file in _scheme_files(stem, discs, scheme, region_text | sources)),
     )
+
+
+def _source_text(source: LabelSource) -> str:
+    """Return who drew the discs, by which tool's values they were named, and the check sum of the file or network."""
+    scheme = f"; values read as those of {source.scheme}" if source.scheme else ""
+    whose = "the network's weights" if source.kind == "automatic" else "the map"
+    sha256 = f"; SHA-256 of {whose} {source.sha256}" if source.sha256 else ""
+    return f"{_LABEL_SOURCES[source.kind]}{scheme}{sha256}"
 
 
 def _scheme_files(stem: str, discs: DiscLabels, scheme: RegionMap, text: dict[str, Any]) -> tuple[StoredFile, ...]:
