@@ -125,7 +125,7 @@ def write_nrrd(path: Path, values: np.ndarray, segments: Mapping[str, tuple[int,
 def segmentation(
     segments: Mapping[str, np.ndarray], *, codes: Mapping[str, str] | None = None, kind: str = "BINARY"
 ) -> FileDataset:
-    """Return a DICOM SEG with one segment per name; planes without voxels are left out, as highdicom does."""
+    """Return a DICOM SEG with one segment per name, as highdicom writes it; planes without voxels are left out."""
     lps = np.diag([-1.0, -1, 1, 1]) @ AFFINE
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.66.4"
@@ -165,6 +165,23 @@ def segmentation(
         pixels = np.where(inside, 100, 99).astype(np.uint8).tobytes()
     seg.PixelData = pixels + b"\0" * (len(pixels) % 2)
     seg["PixelData"].VR = "OB"
+    return seg
+
+
+def labelmap_segmentation(values: Mapping[str, int], masks: Mapping[str, np.ndarray], bits: int = 8) -> FileDataset:
+    """Return a DICOM SEG of type LABELMAP: one frame per plane, in which each voxel has the number of its segment."""
+    numbers = drawn(values, masks)
+    seg = segmentation({"all": numbers >= 0})
+    seg.SOPClassUID = seg.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.66.7"
+    seg.SegmentationType, seg.PixelPaddingValue = "LABELMAP", 0
+    seg.BitsAllocated = seg.BitsStored = bits
+    seg.HighBit = bits - 1
+    named = {"Background": 0, **values}
+    seg.SegmentSequence = Sequence([_segment(number, name, None) for name, number in named.items()])
+    for group in seg.PerFrameFunctionalGroupsSequence:
+        del group.SegmentIdentificationSequence
+    seg.PixelData = np.moveaxis(numbers, -1, 0).transpose(0, 2, 1).astype(f"<u{bits // 8}").tobytes()
+    seg["PixelData"].VR = "OB" if bits == 8 else "OW"
     return seg
 
 

@@ -18,6 +18,7 @@ from spines import (
     SHAPE,
     VALUES,
     drawn,
+    labelmap_segmentation,
     nrrd_bytes,
     nrrd_header,
     segmentation,
@@ -40,7 +41,7 @@ MASKS = structures()
 TRUTH = drawn({level: DiscLabels.value_of(level) for level in LEVELS}, MASKS)
 DISCS = {level: MASKS[level] for level in LEVELS}
 CODES = dict(zip(LEVELS, ("76206002", "80064006", "67459009", "62551000", "84020006", "715056000"), strict=True))
-KINDS = (*VALUES, "table", "itk-snap", "slicer", "slicer-layers", "dicom-seg")
+KINDS = (*VALUES, "table", "itk-snap", "slicer", "slicer-layers", "dicom-seg", "dicom-labelmap")
 
 
 def placed(labels: LabelMap) -> PlacedDiscs:
@@ -72,7 +73,11 @@ def write_as(kind: str, folder: Path, masks: dict[str, np.ndarray]) -> Path:
         segments = {name: (values[name], 0) for name in LEVELS} | {"canal": (3, 1)}
         return write_nrrd(folder / "x.seg.nrrd", layers, segments)
     path = folder / "x_dseg.dcm"
-    segmentation({name: masks[name] for name in names}).save_as(path, enforce_file_format=True)
+    if kind == "dicom-labelmap":
+        seg = labelmap_segmentation(values, {name: masks[name] for name in names})
+    else:
+        seg = segmentation({name: masks[name] for name in names})
+    seg.save_as(path, enforce_file_format=True)
     return path
 
 
@@ -261,6 +266,19 @@ def test_a_table_comes_before_a_description(tmp_path):
     assert code_of(path) == "labels-unnamed"
 
 
+@pytest.mark.parametrize("ending", [".label.txt", ".label", ".lbl", ".txt"])
+def test_a_description_may_have_any_of_the_endings_that_are_in_use(tmp_path, ending):
+    path = write_as("itk-snap", tmp_path, MASKS)
+    path.with_name("x_dseg.label.txt").rename(path.with_name(f"x_dseg{ending}"))
+    assert placed(load_labels(path)).levels == LEVELS
+
+
+def test_a_note_beside_a_map_is_no_description(tmp_path):
+    path = write_as("spider", tmp_path, MASKS)
+    path.with_name("x_dseg.txt").write_text("drawn on Tuesday")
+    assert load_labels(path).source.scheme == "spider"
+
+
 def test_a_description_that_names_nothing_leaves_the_values_to_tell(tmp_path):
     path = write_as("spider", tmp_path, MASKS)
     rows = "".join(f'{n} 255 0 0 1 1 1 "Label {n}"\n' for n in range(1, 207))
@@ -425,6 +443,49 @@ def test_a_fractional_seg_counts_from_one_half(tmp_path):
     np.testing.assert_array_equal(placed(load_labels(path)).discs, TRUTH)
 
 
+NUMBERS = VALUES["totalspineseg"] | {"L5/S1": 1000}
+"""Numbers that do not begin at 1, and one beyond 8 bits."""
+
+
+def test_a_labelmap_seg_keeps_its_numbers_whatever_they_are(tmp_path):
+    path = write_seg(tmp_path, labelmap_segmentation(NUMBERS, MASKS, bits=16))
+    labels = load_labels(path)
+    np.testing.assert_array_equal(labels.values, drawn(NUMBERS, MASKS))
+    np.testing.assert_array_equal(placed(labels).discs, TRUTH)
+
+
+def test_a_labelmap_seg_whose_segments_nobody_named_is_told_by_its_values(tmp_path):
+    seg = labelmap_segmentation(VALUES["totalspineseg"], MASKS)
+    for segment in seg.SegmentSequence:
+        segment.SegmentLabel = f"Segment {segment.SegmentNumber}"
+    labels = load_labels(write_seg(tmp_path, seg))
+    assert labels.source.scheme == "totalspineseg"
+    np.testing.assert_array_equal(placed(labels).discs, TRUTH)
+
+
+def test_frames_of_one_plane_that_draw_two_discs_in_a_voxel_are_refused(tmp_path):
+    seg = labelmap_segmentation({"L4/L5": 1, "L5/S1": 2}, {"L4/L5": MASKS["L4/L5"], "L5/S1": MASKS["L5/S1"]})
+    first, second, *_ = seg.PerFrameFunctionalGroupsSequence
+    second.PlanePositionSequence = first.PlanePositionSequence
+    n_bytes = SHAPE[0] * SHAPE[1]
+    middle = bytes(MASKS["L4/L5"][:, :, 2].T.astype(np.uint8))
+    seg.PixelData = middle + bytes(2 * value for value in middle) + seg.PixelData[2 * n_bytes :]
+    assert code_of(write_seg(tmp_path, seg)) == "labels-repeated"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"PixelPaddingValue": 7}, {"BitsAllocated": 32}, {"SegmentationType": "BINARY"}, {"NumberOfFrames": 6},
+     {"PixelData": b"\0" * 1000}, {"PixelData": b"\xfe" * (SHAPE[0] * SHAPE[1] * SHAPE[2])}, {"SegmentSequence": []}],
+    ids=lambda changes: next(iter(changes)),
+)  # fmt: skip
+def test_hostile_labelmap_segs_are_refused(tmp_path, changes):
+    seg = labelmap_segmentation(VALUES["totalspineseg"], MASKS)
+    for keyword, value in changes.items():
+        setattr(seg, keyword, value)
+    assert code_of(write_seg(tmp_path, seg)) == "labels-unreadable"
+
+
 def test_planes_that_are_left_out_leave_their_place(tmp_path):
     outer = MASKS["L4/L5"] & (np.arange(SHAPE[2]) % 4 == 0)
     outer[28:32, 30:32, [0, 4]] = True  # so that both outer planes hold something
@@ -463,7 +524,7 @@ def another_class(seg):
     seg.SOPClassUID = "1.2.840.10008.5.1.4.1.1.4"
 
 
-def labelmap(seg):
+def another_type(seg):
     seg.SegmentationType = "CANARY"
 
 
@@ -475,6 +536,26 @@ def uneven(seg):
 def far_away(seg):
     place = seg.PerFrameFunctionalGroupsSequence[1].PlanePositionSequence[0]
     place.ImagePositionPatient = ["1e15", *place.ImagePositionPatient[1:]]
+
+
+def thousands_of_planes(seg):
+    corners = [
+        np.array(seg.PerFrameFunctionalGroupsSequence[n].PlanePositionSequence[0].ImagePositionPatient, float)
+        for n in (0, 1)
+    ]
+    place = seg.PerFrameFunctionalGroupsSequence[1].PlanePositionSequence[0]
+    place.ImagePositionPatient = [round(float(x), 4) for x in corners[0] + 30_000 * (corners[1] - corners[0])]
+
+
+def thousands_of_segments(seg):
+    seg.SegmentSequence = list(seg.SegmentSequence) * 200
+
+
+def a_segment_0(seg):
+    seg.SegmentSequence[0].SegmentNumber = 0
+    for group in seg.PerFrameFunctionalGroupsSequence:
+        segment = group.SegmentIdentificationSequence[0]
+        segment.ReferencedSegmentNumber = 0 if segment.ReferencedSegmentNumber == 1 else segment.ReferencedSegmentNumber
 
 
 def unknown_segment(seg):
@@ -491,8 +572,8 @@ def skewed(seg):
 
 @pytest.mark.parametrize(
     "fault",
-    [no_position, no_orientation, more_frames, huge, short_pixels, another_class, labelmap, uneven, far_away,
-     unknown_segment, no_segments, skewed],
+    [no_position, no_orientation, more_frames, huge, short_pixels, another_class, another_type, uneven, far_away,
+     thousands_of_planes, thousands_of_segments, a_segment_0, unknown_segment, no_segments, skewed],
 )  # fmt: skip
 def test_hostile_segs_are_refused(tmp_path, fault):
     seg = segmentation(DISCS)
@@ -524,6 +605,7 @@ def test_a_deflated_seg_is_refused_before_it_is_inflated(tmp_path):
         ("s_dseg.nrrd", True),
         ("s_labels.seg.nrrd", True),
         ("s_dseg.dcm", True),
+        ("s_seg.dcm", True),
         ("s.nrrd", False),
         ("s.dcm", False),
         ("s_T2w.nii.gz", False),

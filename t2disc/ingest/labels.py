@@ -15,11 +15,14 @@ from t2disc.model import LabelMap, LabelSource
 
 _NRRD, _DICOM = (".seg.nrrd", ".nrrd"), (".dcm",)
 _VOLUMES = (".nii.gz", ".nii", *_NRRD)
-_LABEL_FILES = (*(f"_dseg{ending}" for ending in (*_VOLUMES, *_DICOM)), ".seg.nrrd")
+_LABEL_FILES = (*(f"_dseg{ending}" for ending in (*_VOLUMES, *_DICOM)), "_seg.dcm", ".seg.nrrd")
 
 
 def is_label_file(path: Path | str) -> bool:
-    """Tell by its name whether a file is a label map: ``*_dseg`` as NIfTI, NRRD or DICOM SEG, or any ``*.seg.nrrd``."""
+    """Tell by its name whether a file is a label map.
+
+    ``*_dseg`` as NIfTI, NRRD or DICOM, ``*_seg.dcm``, or any ``*.seg.nrrd``.
+    """
     return Path(path).name.endswith(_LABEL_FILES)
 
 
@@ -28,7 +31,7 @@ def load_labels(path: Path | str, scheme: str | None = None) -> LabelMap:
 
     What the values stand for is said by a scheme that is asked for; otherwise by the names within the file; by the
     ``.tsv`` of the same name, with columns ``index`` and ``name``; by a label description of ITK-SNAP of the same name
-    (``.label.txt`` or ``.label``); or by the values, where they are those of one known tool.
+    (``.label.txt``, ``.label``, ``.lbl`` or ``.txt``); or by the values, where they are those of one known tool.
 
     Parameters
     ----------

@@ -82,9 +82,10 @@ def _drawing(header: Mapping[str, str], data: bytes) -> Drawing:
         return Drawing(values=whole_numbers(values), affine=affine, names=names)
     if not segments or any(segment.layer >= sizes[0] for segment in segments):
         raise LabelsUnreadable("layers without the names and values of their segments")
-    masks = ((segment.name, values[segment.layer] == segment.value) for segment in segments)
+    numbered = list(enumerate(segments, start=1))
+    masks = ((n, segment.name, values[segment.layer] == segment.value) for n, segment in numbered)
     drawn = merged(masks, (sizes[1], sizes[2], sizes[3]))
-    return Drawing(values=drawn, affine=affine, names=tuple((n, s.name) for n, s in enumerate(segments, start=1)))
+    return Drawing(values=drawn, affine=affine, names=tuple((n, s.name) for n, s in numbered))
 
 
 # ------------------------------------------------------------------------------------------------ header

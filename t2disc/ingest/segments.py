@@ -23,13 +23,13 @@ class Drawing:
     names: tuple[tuple[int, str], ...] = ()
 
 
-def merged(segments: Iterable[tuple[str, NDArray[np.bool_]]], shape: tuple[int, int, int]) -> NDArray[np.int32]:
-    """Return ``(X, Y, Z)`` with the n-th segment under the value n, from 1; discs lie over anything else.
+def merged(segments: Iterable[tuple[int, str, NDArray[np.bool_]]], shape: tuple[int, int, int]) -> NDArray[np.int32]:
+    """Return ``(X, Y, Z)`` with each segment under its value; discs lie over anything else.
 
     Parameters
     ----------
     segments
-        Name and voxels ``(X, Y, Z)`` of each.
+        Value, name and voxels ``(X, Y, Z)`` of each.
     shape
         Grid of all of them.
 
@@ -40,13 +40,13 @@ def merged(segments: Iterable[tuple[str, NDArray[np.bool_]]], shape: tuple[int, 
     """
     values = np.zeros(shape, np.int32)
     is_disc = np.zeros(shape, np.bool_)
-    for number, (name, mask) in enumerate(segments, start=1):
+    for value, name, mask in segments:
         if level_or_none(name) is None:
-            values[mask & ~is_disc] = number
+            values[mask & ~is_disc] = value
             continue
         if (shared := np.count_nonzero(mask & is_disc)) > 0:
             raise LabelsRepeated(f"{shared} voxels that belong to two discs", todo="correct the outlines of the discs")
-        values[mask] = number
+        values[mask] = value
         is_disc |= mask
     return values
 

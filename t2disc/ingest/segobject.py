@@ -1,7 +1,8 @@
 """DICOM segmentation objects (SEG), as highdicom, pydicom-seg, dcmqi and 3D Slicer write them.
 
-Source: DICOM PS3.3 C.8.20 (Segmentation), C.7.6.16 (multi-frame functional groups); PS3.5 8.1.1 (bits packed across
-frames, the first voxel in the lowest bit). Codes of the discs: SNOMED CT through the Anatomy context groups of PS3.16.
+Source: DICOM PS3.3 C.8.20 (Segmentation), C.7.6.16 (multi-frame functional groups), Supplement 243 (LABELMAP: a voxel
+holds the number of its segment); PS3.5 8.1.1 (bits packed across frames, the first voxel in the lowest bit). Codes of
+the discs: SNOMED CT through the Anatomy context groups of PS3.16.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from t2disc.ingest.dicomfile import EXPLICIT_LITTLE, IMPLICIT_LITTLE, quiet
 from t2disc.ingest.segments import Drawing, merged, require_size
 from t2disc.model import level_or_none
 
-_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
+_SEGMENTATIONS = (
+    "1.2.840.10008.5.1.4.1.1.66.4",
+    "1.2.840.10008.5.1.4.1.1.66.7",
+)  # Segmentation, Label Map Segmentation
 _LEVEL_OF_CODE = {
     "76206002": "T12/L1",
     "80064006": "L1/L2",
@@ -30,6 +34,8 @@ _LEVEL_OF_CODE = {
 }
 _CODES = ("SegmentedPropertyTypeCodeSequence", "AnatomicRegionSequence")
 _MAX_FRAMES = 1 << 16
+_MAX_SEGMENTS = 1000
+_MAX_PLANES = 1 << 12  # two frames of a small file may lie any distance apart
 _SAME_PLANE = 0.05  # of a slice step
 _SAME_PLANE_MM = 0.1
 _DRIFT_MM = 0.5  # of a plane's corner off the line of the others
@@ -37,18 +43,18 @@ _DRIFT_MM = 0.5  # of a plane's corner off the line of the others
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Frames:
-    """Frames ``(F, Y, X)`` in the order of the file, with the segment of each and its corner (LPS, mm)."""
+    """Frames in the order of the file: the segment of each voxel, 0 for none; the segments and the corner of each."""
 
-    inside: NDArray[np.bool_]
-    segments: tuple[int, ...]
-    corners_mm: NDArray[np.float64]  # (F, 3)
+    drawn: NDArray[np.uint16]  # (F, Y, X)
+    segments: tuple[frozenset[int], ...]  # that a frame may hold
+    corners_mm: NDArray[np.float64]  # (F, 3), LPS
     axes_mm: NDArray[np.float64]  # (3, 2): one column further, one row further
     step_mm: float | None  # as stated
     thickness_mm: float | None  # as stated; planes with gaps are further apart
 
 
 def read_segmentation(path: Path) -> Drawing:
-    """Return the label values and names of one DICOM SEG: the n-th segment under the value n, from 1.
+    """Return the label values and names of one DICOM SEG: each segment under its number.
 
     A segment is named after the disc that its label names, otherwise after that of its code, otherwise by its label.
     Of a FRACTIONAL segmentation a voxel belongs to a segment from one half.
@@ -56,7 +62,7 @@ def read_segmentation(path: Path) -> Drawing:
     Raises
     ------
     LabelsUnreadable
-        ``labels-unreadable``: no whole, uncompressed, BINARY or FRACTIONAL segmentation on a regular grid.
+        ``labels-unreadable``: no whole, uncompressed, BINARY, FRACTIONAL or LABELMAP segmentation on a regular grid.
     LabelsUnnamed
         ``labels-unnamed``: a segment whose label and code name two discs.
     LabelsRepeated
@@ -72,32 +78,38 @@ def read_segmentation(path: Path) -> Drawing:
 
 
 def _drawing(dataset: Any) -> Drawing:
-    names = _names(dataset.SegmentSequence)
+    names = _names(dataset)
     frames = _frames(dataset)
-    if unknown := set(frames.segments) - names.keys():
+    if unknown := frozenset().union(*frames.segments) - names.keys():
         raise LabelsUnreadable(f"frames of {len(unknown)} segments that are not described")
     planes, affine, n_planes = _planes(frames)
-    _, n_rows, n_columns = frames.inside.shape
+    _, n_rows, n_columns = frames.drawn.shape
     shape = n_columns, n_rows, n_planes
     require_size(shape)
-    numbers = sorted(names)
-    masks = ((names[number], _mask(frames, planes, number, shape)) for number in numbers)
-    return Drawing(merged(masks, shape), affine, tuple((n, names[number]) for n, number in enumerate(numbers, start=1)))
+    masks = ((number, name, _mask(frames, planes, number, shape)) for number, name in sorted(names.items()))
+    return Drawing(merged(masks, shape), affine, tuple(sorted(names.items())))
 
 
 def _mask(frames: _Frames, planes: NDArray[np.intp], number: int, shape: tuple[int, int, int]) -> NDArray[np.bool_]:
     mask = np.zeros(shape, np.bool_)
-    for frame, (segment, plane) in enumerate(zip(frames.segments, planes, strict=True)):
-        if segment == number:
-            mask[:, :, plane] |= frames.inside[frame].T
+    for drawn, segments, plane in zip(frames.drawn, frames.segments, planes, strict=True):
+        if number in segments:
+            mask[:, :, plane] |= (drawn == number).T
     return mask
 
 
 # ------------------------------------------------------------------------------------------------ names
-def _names(segments: Sequence[Any]) -> dict[int, str]:
+def _names(dataset: Any) -> dict[int, str]:
+    segments: Sequence[Any] = dataset.SegmentSequence
+    if len(segments) > _MAX_SEGMENTS:
+        raise LabelsUnreadable(f"{len(segments)} segments")
     names = {int(segment.SegmentNumber): _name(segment) for segment in segments}
-    if not names or len(names) != len(segments):
+    if len(names) != len(segments):
         raise LabelsUnreadable("segments without a number of their own")
+    if dataset.SegmentationType == "LABELMAP":
+        names.pop(0, None)  # the background
+    if not names or min(names) < 1:
+        raise LabelsUnreadable("segments without a number from 1")
     return names
 
 
@@ -125,7 +137,7 @@ def _dataset(path: Path) -> Any:
     if syntax not in (EXPLICIT_LITTLE, IMPLICIT_LITTLE):  # looked at first: pydicom inflates without a bound
         raise LabelsUnreadable("a compressed or big endian segmentation", todo="save it uncompressed, little endian")
     dataset = dcmread(path)
-    if dataset.get("SOPClassUID") != _SEGMENTATION:
+    if dataset.get("SOPClassUID") not in _SEGMENTATIONS:
         raise LabelsUnreadable("a DICOM file that is no segmentation")
     return dataset
 
@@ -133,18 +145,17 @@ def _dataset(path: Path) -> Any:
 def _frames(dataset: Any) -> _Frames:
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
     groups = [_Groups(frame, shared) for frame in dataset.PerFrameFunctionalGroupsSequence]
-    inside = _inside(dataset, len(groups))
+    drawn, segments = _drawn(dataset, groups)
     axes_mm = _axes_mm(groups[0])
     if any(not np.allclose(_axes_mm(group), axes_mm, atol=1e-4) for group in groups):
         raise LabelsUnreadable("frames of several orientations or pixel spacings")
-    segments = tuple(int(group("SegmentIdentificationSequence").ReferencedSegmentNumber) for group in groups)
     corners = [[float(x) for x in group("PlanePositionSequence").ImagePositionPatient] for group in groups]
     corners_mm = np.array(corners, np.float64).reshape(len(groups), 3)
     if not np.isfinite(corners_mm).all():
         raise LabelsUnreadable("frames that do not say where they lie")
     measures = groups[0]("PixelMeasuresSequence")
     stated = (_stated_mm(measures, keyword) for keyword in ("SpacingBetweenSlices", "SliceThickness"))
-    return _Frames(inside, segments, corners_mm, axes_mm, *stated)
+    return _Frames(drawn, segments, corners_mm, axes_mm, *stated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,23 +187,36 @@ def _axes_mm(group: _Groups) -> NDArray[np.float64]:
     return axes_mm
 
 
-def _inside(dataset: Any, n_groups: int) -> NDArray[np.bool_]:
+def _drawn(dataset: Any, groups: Sequence[_Groups]) -> tuple[NDArray[np.uint16], tuple[frozenset[int], ...]]:
+    """Return the segment of each voxel ``(F, Y, X)``, and the segments of each frame."""
+    pixels = _pixels(dataset, len(groups))
+    if dataset.SegmentationType == "LABELMAP":
+        if int(dataset.get("PixelPaddingValue") or 0) != 0:
+            raise LabelsUnreadable("a segmentation whose background is not 0")
+        return pixels, tuple(frozenset(np.flatnonzero(np.bincount(frame.ravel())).tolist()) - {0} for frame in pixels)
+    numbers = [int(group("SegmentIdentificationSequence").ReferencedSegmentNumber) for group in groups]
+    is_fractional = dataset.SegmentationType == "FRACTIONAL"
+    inside = 2 * pixels >= (int(dataset.get("MaximumFractionalValue") or 255) if is_fractional else 1)
+    return inside * np.array(numbers, np.uint16)[:, None, None], tuple(frozenset({number}) for number in numbers)
+
+
+def _pixels(dataset: Any, n_groups: int) -> NDArray[np.uint16]:
+    """Return the stored values ``(F, Y, X)``."""
     n_frames, rows, columns = int(dataset.NumberOfFrames), int(dataset.Rows), int(dataset.Columns)
     if n_frames != n_groups or not 0 < n_frames <= _MAX_FRAMES:
         raise LabelsUnreadable(f"{n_frames} frames, {n_groups} of them described")
     n_voxels = require_size((n_frames, rows, columns))
     kind, bits, pixels = str(dataset.SegmentationType), int(dataset.BitsAllocated), bytes(dataset.PixelData)
-    if (kind, bits) not in (("BINARY", 1), ("FRACTIONAL", 8)):
-        raise LabelsUnreadable("a segmentation that is neither BINARY of 1 bit nor FRACTIONAL of 8")
+    if (kind, bits) not in (("BINARY", 1), ("FRACTIONAL", 8), ("LABELMAP", 8), ("LABELMAP", 16)):
+        raise LabelsUnreadable(
+            "a segmentation that is neither BINARY of 1 bit, FRACTIONAL of 8, nor LABELMAP of 8 or 16"
+        )
     n_bytes = (n_voxels * bits + 7) // 8
     if not n_bytes <= len(pixels) <= n_bytes + 1:
         raise LabelsUnreadable(f"{len(pixels)} of {n_bytes} bytes")
-    values = np.frombuffer(pixels, np.uint8)[:n_bytes]
-    if kind == "BINARY":
-        inside = np.unpackbits(values, count=n_voxels, bitorder="little").astype(np.bool_)
-    else:
-        inside = 2.0 * values >= int(dataset.get("MaximumFractionalValue") or 255)
-    return inside.reshape(n_frames, rows, columns)
+    stored = np.frombuffer(pixels[:n_bytes], "<u2" if bits == 16 else np.uint8)
+    values = np.unpackbits(stored, count=n_voxels, bitorder="little") if bits == 1 else stored
+    return values.astype(np.uint16).reshape(n_frames, rows, columns)
 
 
 # ------------------------------------------------------------------------------------------------ planes
@@ -203,6 +227,8 @@ def _planes(frames: _Frames) -> tuple[NDArray[np.intp], NDArray[np.float64], int
     depths_mm = frames.corners_mm @ normal
     step_mm = _step_mm(depths_mm, frames)
     places = (depths_mm - depths_mm.min()) / step_mm
+    if places.max() >= _MAX_PLANES:
+        raise LabelsUnreadable(f"frames {float(np.ptp(depths_mm)):.0f} mm apart")
     planes = np.round(places).astype(np.intp)
     first = frames.corners_mm[int(depths_mm.argmin())]
     off_line_mm = np.linalg.norm(frames.corners_mm - first - np.outer(depths_mm - depths_mm.min(), normal), axis=1)
