@@ -12,6 +12,9 @@ and by t2disc, each in its own process, in turn.
 
 ``coverage``: how often the 95 % intervals of T2 hold the truth, Gaussian and Rician noise, SNR 50.
 
+``segment``: finding and naming the discs of 15 slices x 384 x 384 x 16 echoes in a process of its own, on one thread
+and on two: CPU seconds, peak memory (images included), check sum of the labels.
+
 ``vendors``: median T2 of the nuclei of a simulated study of five vendors through ``t2disc fit``, against its truth.
 """
 
@@ -19,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import importlib.util
 import json
 import os
@@ -57,6 +61,10 @@ def main() -> int:
         reader, folder = arguments.read
         print(json.dumps(run_reader(reader, Path(folder))))
         return 0
+    if arguments.find:
+        file, n_threads = arguments.find
+        print(json.dumps(run_find(Path(file), int(n_threads))))
+        return 0
     for name in arguments.sections or SECTIONS:
         print(f"\n## {name}\n")
         SECTIONS[name](arguments)
@@ -70,6 +78,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--voxels", type=int, default=20_000, help="voxels to fit")
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)  # a method in its own process
+    parser.add_argument("--find", nargs=2, help=argparse.SUPPRESS)  # the discs of a stack in its own process
     parser.add_argument("--read", nargs=2, help=argparse.SUPPRESS)  # a reader in its own process
     return parser.parse_args()
 
@@ -267,6 +276,59 @@ def bench_coverage(arguments: argparse.Namespace) -> None:  # noqa: ARG001 - the
             print(f"| {n_echoes} | {noise} | {100 * np.mean((low_ms <= t2_ms) & (t2_ms <= high_ms)):.2f} |")
 
 
+def bench_segment(arguments: argparse.Namespace) -> None:  # noqa: ARG001 - the sections' signature
+    """Print what finding the discs of one visit costs."""
+    from t2disc.simulate import SIZES, default_study, simulate_scan
+
+    participant = default_study(1, seed=3, size="full").participants[0]
+    scan = simulate_scan(participant, participant.visits[0])
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "stack.npy"
+        np.save(file, np.stack([scan.grid.to_nifti_order(echo) for echo in scan.magnitude]))
+        np.savez(file.with_suffix(".npz"), affine=scan.grid.affine, echo_times_ms=SIZES["full"].echo_times_ms)
+        print(f"echoes, slices, rows, columns: {scan.magnitude.shape}\n")
+        print(
+            "| threads | CPU s | of it imports | wall s | peak MiB | levels | SHA-256 |\n|---|---|---|---|---|---|---|"
+        )
+        for n_threads in (1, 2):
+            command = [sys.executable, __file__, "--find", str(file), str(n_threads)]
+            found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            print("| " + " | ".join(str(value) for value in found.values()) + " |")
+
+
+def run_find(file: Path, n_threads: int) -> dict[str, object]:
+    """Find the discs of a stack once; imports and the loading of the network are part of the cost."""
+    signal = np.moveaxis(np.load(file), 0, -1)  # echo by echo in memory, as ingest loads it
+    with np.load(file.with_suffix(".npz")) as parts:
+        affine, echo_times_ms = parts["affine"], parts["echo_times_ms"]
+    cpu, wall = time.process_time(), time.perf_counter()
+    import onnxruntime  # noqa: F401
+    import scipy.ndimage  # noqa: F401
+
+    from t2disc import EchoStack, find_discs
+
+    imports = time.process_time() - cpu
+    discs = find_discs(EchoStack(signal=signal, echo_times_ms=echo_times_ms, affine=affine), n_threads=n_threads)
+    return {
+        "threads": n_threads,
+        "cpu_s": round(time.process_time() - cpu, 2),
+        "imports_s": round(imports, 2),
+        "wall_s": round(time.perf_counter() - wall, 2),
+        "peak_mib": round(_own_peak_mib()),
+        "levels": len(discs.levels),
+        "sha256": hashlib.sha256(discs.discs.tobytes() + discs.regions.tobytes()).hexdigest()[:16],
+    }
+
+
+def _own_peak_mib() -> float:
+    """Return this program's peak; ``ru_maxrss`` keeps that of the process it was forked from."""
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
 def bench_vendors(arguments: argparse.Namespace) -> None:  # noqa: ARG001 - the sections' signature
     """Print the error of the nuclei's median T2 for each vendor (5 participants, 2 visits, 5 discs)."""
     from t2disc.simulate import VENDORS, default_study, simulate_study
@@ -303,6 +365,7 @@ SECTIONS: dict[str, Callable[[argparse.Namespace], None]] = {
     "fit": bench_fit,
     "ingest": bench_ingest,
     "coverage": bench_coverage,
+    "segment": bench_segment,
     "vendors": bench_vendors,
 }
 

@@ -1,7 +1,7 @@
 """How well discs are found, named and measured in simulated studies whose truth is known: five vendors' DICOM.
 
-``evaluate_simulated.py --visits 40 --seed 5000``: each visit is written as DICOM, loaded, labelled and fitted. Seeds of the
-training are another stream (``segmenter/simulated.py``).
+``evaluate_simulated.py --visits 40 --seed 5000``: each visit is written as DICOM, loaded, labelled and fitted. The
+seeds of the training are another stream (``segmenter/simulated.py``).
 """
 
 from __future__ import annotations

@@ -228,7 +228,7 @@ def test_a_visit_without_labels_is_measured_and_says_so(tmp_path):
     run(folder, folder / "out")
     row = table(folder / "out", "visits.tsv")[1]
     assert (row["status"], row["n_discs"]) == ("done", "0")
-    assert "no disc was labelled" in row["notes"]
+    assert "no disc was found automatically" in row["notes"]
 
 
 def test_an_unknown_order_leaves_out_the_changes_and_says_so(tmp_path):

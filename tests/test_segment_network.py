@@ -10,7 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from t2disc import EchoStack, find_discs, load_stack
 from t2disc.errors import ArgumentInvalid, WeightsDamaged
+from t2disc.model import ReviewCode
+from t2disc.model.protocol import SegmentSettings
 from t2disc.segment import label_structures, network
 from t2disc.segment.slices import grid_shape, neighbour_step, to_planes, to_volume, unshaded, with_neighbours
 from t2disc.simulate import draw_scene
@@ -173,3 +176,50 @@ def test_real_people_never_seen_in_training(shared):
 def _judged(volume, labelled):
     images, drawn = volume
     return drawn, labelled(images, single=False)
+
+
+# ------------------------------------------------------------------------------------------------ whole stacks
+def stack_of(scene, step_mm: float = 4.0) -> EchoStack:
+    """Return a stack of eight echoes as a scene's tissues decay, on a sagittal grid."""
+    table = scene.tissue_table
+    echo_times_ms = 12.0 * np.arange(1, 9)
+    amplitude = table.proton_density * (1 - np.exp(-2500 / table.t1_ms))
+    signal = amplitude[:, None] * np.exp(-echo_times_ms / table.t2_ms[:, None])
+    echoes = np.stack([halved(echo[scene.tissues]) for echo in signal.T], axis=-1)
+    affine = np.array([[0, 0, step_mm, 0], [-1.0, 0, 0, 0], [0, 1.0, 0, 0], [0, 0, 0, 1]])
+    return EchoStack(signal=echoes[:, ::-1].transpose(2, 1, 0, 3), echo_times_ms=echo_times_ms, affine=affine)
+
+
+def test_a_knee_has_no_lumbar_disc(shared):
+    found = find_discs(load_stack(shared / "real_dicom" / "ge_mese_knee_8echo_be"))
+    assert found.levels == ()
+    assert [reason.code for reason in found.reasons] == [ReviewCode.NO_DISC_FOUND]
+
+
+def test_noise_and_a_single_slice_never_crash_and_say_why():
+    rng = np.random.default_rng(0)
+    affine = np.array([[0, 0, 4.0, 0], [-1.0, 0, 0, 0], [0, 1.0, 0, 0], [0, 0, 0, 1]])
+    for shape in ((160, 180, 3, 4), (160, 180, 1, 4)):
+        noise = rng.random(shape).astype(np.float32)
+        found = find_discs(EchoStack(signal=noise, echo_times_ms=10.0 * np.arange(1, 5), affine=affine))
+        assert found.levels == ()
+        assert found.needs_review
+
+
+def test_slices_that_are_not_sagittal_are_not_labelled_and_say_so():
+    noise = np.ones((40, 40, 5, 4), np.float32)
+    found = find_discs(EchoStack(signal=noise, echo_times_ms=10.0 * np.arange(1, 5), affine=np.diag([1, 1, 5, 1])))
+    assert "not sagittal" in found.reasons[0].detail
+
+
+def test_the_network_is_not_asked_where_the_protocol_forbids_it():
+    found = find_discs(stack_of(draw_scene(900)), segment=SegmentSettings(automatic=False))
+    assert (found.levels, found.source.kind) == ((), "none")
+
+
+def test_erosion_takes_the_rim_and_nothing_else():
+    stack = stack_of(draw_scene(900))
+    whole, less = (find_discs(stack, segment=SegmentSettings(erosion_mm=mm)).discs for mm in (0.0, 1.0))
+    assert whole.any()
+    assert 0 < np.count_nonzero(less) < np.count_nonzero(whole)
+    np.testing.assert_array_equal(less[less > 0], whole[less > 0])

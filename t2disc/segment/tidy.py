@@ -79,7 +79,7 @@ def _patches(structure: NDArray[np.uint8], reach: Reach) -> list[_Patch]:
         )
         mask = numbers[window] == number
         rim = structure[window][_widened(mask, reach) & ~mask]
-        n_vertebra, n_sacrum = (np.count_nonzero(rim == value) for value in (Structure.VERTEBRA, Structure.SACRUM))
+        n_vertebra, n_sacrum = (int(np.count_nonzero(rim == value)) for value in (Structure.VERTEBRA, Structure.SACRUM))
         found.append(
             _Patch(window=window, mask=mask, top=z.stop, n_rim=rim.size, n_vertebra=n_vertebra, n_sacrum=n_sacrum)
         )
