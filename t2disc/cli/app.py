@@ -36,7 +36,8 @@ Labels = Annotated[
         exists=True,
         file_okay=False,
         help="Folder of disc label maps: sub-X/ses-Y/**/*_dseg.nii.gz or sub-X_ses-Y*_dseg.nii.gz with a "
-        "_dseg.tsv, or .seg.nrrd, or DICOM SEG. Label maps in STUDY/corrections come first; other visits' discs are found automatically.",
+        "_dseg.tsv, or .seg.nrrd, or DICOM SEG. Label maps in STUDY/corrections come first; other visits' discs are "
+        "found automatically.",
     ),
 ]
 ProtocolFile = Annotated[
