@@ -223,3 +223,16 @@ def test_erosion_takes_the_rim_and_nothing_else():
     assert whole.any()
     assert 0 < np.count_nonzero(less) < np.count_nonzero(whole)
     np.testing.assert_array_equal(less[less > 0], whole[less > 0])
+
+
+def test_without_s1_in_the_image_no_level_is_sure_and_the_visit_says_so():
+    stack = stack_of(draw_scene(900))
+    whole = find_discs(stack)
+    assert whole.levels[-1] == "L5/S1"
+    assert max(whole.confidences) > 0.5
+    lowest = np.argwhere(whole.mask("L4/L5"))[:, 1].min() - 3
+    rows = stack.signal[:, lowest:]
+    found = find_discs(EchoStack(signal=rows, echo_times_ms=stack.echo_times_ms, affine=stack.affine))
+    assert found.levels
+    assert max(found.confidences) < 0.5
+    assert {ReviewCode.SACRUM_NOT_SEEN, ReviewCode.NAMING_UNCERTAIN} & {reason.code for reason in found.reasons}

@@ -18,9 +18,9 @@ Floats = NDArray[np.float64]
 
 LUMBAR = LEVELS[1:]
 
-_UNANCHORED = 0.6  # most confidence in a name where the sacrum is not seen
+_UNANCHORED = 0.45  # most confidence in a name where the sacrum is not seen
 _FEWEST_DISCS = 3  # ... or of so few discs that it may be no lumbar spine
-_WITHOUT_LOWEST = 0.8  # ... where L5/S1 is not
+_WITHOUT_LOWEST = 0.45  # ... where L5/S1 is not
 _ACROSS_A_GAP = 0.6  # ... above two discs that lie further apart than usual
 _SACRUM_UNDER = (0.2, 10.0)  # least share of sacrum just below L5/S1, or most distance to it in mm
 _SURE_NAME = 0.9
