@@ -341,6 +341,24 @@ def test_a_record_comes_back_as_it_was_written(tmp_path):
     assert record_file(found) == record_file(RECORD)
 
 
+@pytest.mark.parametrize("design_effect", [(2.0, 1.5, 1.0), (math.nan, 1.0, math.nan)])
+def test_how_alike_noise_is_in_neighbours_comes_back_with_its_gaps(tmp_path, design_effect):
+    noise = NoiseEstimate(sigma=2.5, method="residual", n_voxels=7, design_effect=design_effect)
+    record = replace(RECORD, fit=replace(RECORD.fit, noise=noise))
+    publish_visit(tmp_path / "sub-1" / "ses-1", [record_file(record)])
+    found = read_record(tmp_path, "sub-1", "ses-1")
+    assert found.fit.noise.design_effect == pytest.approx(design_effect, nan_ok=True)
+    assert isinstance(found.fit.noise.design_effect, tuple)
+    assert record_file(found) == record_file(record)
+
+
+def test_a_record_older_than_the_design_effect_takes_voxels_as_independent(tmp_path):
+    tree = json.loads(record_file(RECORD).content)
+    del tree["fit"]["noise"]["design_effect"]
+    publish_visit(tmp_path / "sub-1" / "ses-1", [replace(record_file(RECORD), content=json.dumps(tree).encode())])
+    assert read_record(tmp_path, "sub-1", "ses-1").fit.noise.design_effect == (1.0, 1.0, 1.0)
+
+
 def test_a_record_tells_who_drew_the_labels_and_why_to_look_at_them():
     tree = json.loads(record_file(RECORD).content)["labels"]
     assert (tree["kind"], tree["sha256"], tree["confidences"]) == ("automatic", "ab" * 32, [0.4567])

@@ -1,10 +1,20 @@
 """T2 from signals: pure arrays in, values with standard errors and reasons out; knows nothing of discs or files."""
 
 from t2disc.fit import loglinear, monoexp  # noqa: F401 - imported so that they register their models
+from t2disc.fit.correlation import estimate_design_effect
 from t2disc.fit.interval import t2_interval_ms
 from t2disc.fit.models import model_names, register_model
 from t2disc.fit.noise import estimate_sigma
 from t2disc.fit.run import fit_t2, fit_voxels
 from t2disc.fit.signal import mono_signal
 
-__all__ = ["estimate_sigma", "fit_t2", "fit_voxels", "model_names", "mono_signal", "register_model", "t2_interval_ms"]
+__all__ = [
+    "estimate_design_effect",
+    "estimate_sigma",
+    "fit_t2",
+    "fit_voxels",
+    "model_names",
+    "mono_signal",
+    "register_model",
+    "t2_interval_ms",
+]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from t2disc.errors import ArgumentInvalid
+from t2disc.fit.correlation import estimate_design_effect
 from t2disc.fit.models import BlockFit, Solver, find_model
 from t2disc.fit.noise import estimate_sigma
 from t2disc.fit.train import echo_train
-from t2disc.model import EchoStack, Flag, T2Map, VoxelFit
+from t2disc.model import EchoStack, Flag, NoiseEstimate, T2Map, VoxelFit
 
 BLOCK = 7168  # voxels; with their buffers they stay in a core's second-level cache
 SLAB = 16 * BLOCK  # voxels taken from a volume at a time
@@ -124,7 +126,7 @@ def fit_t2(
     train = echo_train(stack.echo_times_ms, n_signals=stack.n_echoes, skip_first=skip_first)
     chosen_model = find_model(model)
     chosen = _checked_mask(mask, stack.shape)
-    noise = estimate_sigma(stack)
+    noise = _noise(stack)
     sigma = noise.sigma if noise.sigma > 0 else None
     threshold = _threshold(sigma, min_snr)
     solver = chosen_model.solver(train, sigma, BLOCK)
@@ -179,6 +181,12 @@ def _checked_mask(mask: Any, shape: tuple[int, int, int]) -> NDArray[np.bool_] |
 
 
 # ------------------------------------------------------------------------------------------------ volumes
+def _noise(stack: EchoStack) -> NoiseEstimate:
+    """Return the noise of a stack: its sigma, and how alike it is in neighbouring voxels."""
+    noise = estimate_sigma(stack)
+    return replace(noise, design_effect=estimate_design_effect(stack, noise.sigma))
+
+
 def _memory_order(signal: NDArray[Any]) -> tuple[int, ...]:
     """Return the three spatial axes from the one with the longest stride to the one with the shortest."""
     return tuple(sorted(range(3), key=lambda axis: -abs(signal.strides[axis])))

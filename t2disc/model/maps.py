@@ -27,11 +27,32 @@ class Flag(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoiseEstimate:
-    """Standard deviation of the noise in each channel of the magnitude signal, and where it comes from."""
+    """Standard deviation of the noise in each channel of the magnitude signal, and how alike it is in neighbours.
 
-    sigma: float  # signal units; NaN when it could not be told
-    method: str  # background, residual, given or none
-    n_voxels: int = 0  # voxels it rests on
+    Attributes
+    ----------
+    sigma
+        Signal units; NaN when it could not be told.
+    method
+        Where sigma comes from: ``background``, ``residual``, ``given`` or ``none``.
+    n_voxels
+        Voxels that sigma rests on.
+    design_effect
+        How many voxels in a row share one independent noise sample, along X, Y, Z; from 1 (all independent) up.
+        Interpolation and filters on the scanner raise it: the variance of a mean over n voxels is
+        ``D_x D_y D_z sigma**2 / n``. NaN where the data could not tell; 1 where nobody looked.
+    """
+
+    sigma: float
+    method: str
+    n_voxels: int = 0
+    design_effect: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    @property
+    def voxels_per_sample(self) -> float:
+        """Voxels that share one independent noise sample in space: ``D_x D_y D_z``; NaN where one is unknown."""
+        x, y, z = self.design_effect
+        return x * y * z
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -161,7 +161,6 @@ def _acquisition(tree: dict[str, Any]) -> Acquisition:
 
 
 def _fit(tree: dict[str, Any]) -> FitFacts:
-    noise = tree["noise"] | {"sigma": _number(tree["noise"]["sigma"])}
     x, y, z = tree["shape"]
     dx, dy, dz = tree["voxel_size_mm"]
     return FitFacts(
@@ -170,9 +169,15 @@ def _fit(tree: dict[str, Any]) -> FitFacts:
             "echo_times_ms": tuple(tree["echo_times_ms"]),
             "shape": (x, y, z),
             "voxel_size_mm": (dx, dy, dz),
-            "noise": NoiseEstimate(**noise),
+            "noise": _noise(tree["noise"]),
         }
     )
+
+
+def _noise(tree: dict[str, Any]) -> NoiseEstimate:
+    noise = NoiseEstimate(**tree | {"sigma": _number(tree["sigma"])})
+    x, y, z = noise.design_effect  # 1 in records older than the estimate
+    return replace(noise, design_effect=(_number(x), _number(y), _number(z)))
 
 
 def _regions(tree: dict[str, Any]) -> RegionFacts:
