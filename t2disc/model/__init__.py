@@ -20,6 +20,7 @@ from t2disc.model.regions import (
     Scheme,
 )
 from t2disc.model.review import ReviewCode, ReviewReason
+from t2disc.model.shape import DiscShape
 from t2disc.model.stack import Acquisition, EchoStack, LeftOut
 from t2disc.model.visit import Visit, role_of
 
@@ -35,6 +36,7 @@ __all__ = [
     "Change",
     "DiscLabels",
     "DiscMeasure",
+    "DiscShape",
     "EchoStack",
     "Flag",
     "Identity",
