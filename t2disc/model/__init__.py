@@ -3,6 +3,7 @@
 :mod:`t2disc.model.protocol` is not re-exported: it loads pydantic, which most rooms do without.
 """
 
+from t2disc.model.drift import Agreement, Drift
 from t2disc.model.inventory import Identity, Inventory
 from t2disc.model.labels import DiscLabels, LabelKind, LabelMap, LabelSource
 from t2disc.model.levels import LEVELS, level_or_none, parse_level, without_disc
@@ -33,10 +34,12 @@ __all__ = [
     "SCHEME_OF",
     "SCHEME_PARTS",
     "Acquisition",
+    "Agreement",
     "Change",
     "DiscLabels",
     "DiscMeasure",
     "DiscShape",
+    "Drift",
     "EchoStack",
     "Flag",
     "Identity",
