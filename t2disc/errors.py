@@ -20,9 +20,10 @@ path or a header value of a patient.
     │   │                               two-orientations · geometry-missing
     │   ├── PixelError                  pixels-lossy · pixels-truncated · pixels-undecodable · pixels-unsupported
     │   │                               rescale-unequal · grid-mismatch
-    │   └── LabelError                  labels-unreadable · labels-unnamed · labels-level-unknown · labels-repeated
-    │                                   labels-outside-image · labels-out-of-order · labels-missing
-    │                                   labels-scheme-unknown · labels-without-outlines · labels-mirrored
+    │   ├── LabelError                  labels-unreadable · labels-unnamed · labels-level-unknown · labels-repeated
+    │   │                               labels-outside-image · labels-out-of-order · labels-missing
+    │   │                               labels-scheme-unknown · labels-without-outlines · labels-mirrored
+    │   └── MatchError                  no-common-level · orientation-differs · levels-slipped · visits-unalike
     ├── StudyError                      study-not-found · no-visits · layout-unclear · name-collision
     │                                   participants-invalid · visit-order-unknown · pseudonym-key-missing
     ├── UsageError                      protocol-invalid · model-unknown · argument-invalid
@@ -398,6 +399,38 @@ class LabelsMirrored(LabelError):
     code = "labels-mirrored"
     expected = "the canal behind the discs, the sacrum behind and below L5/S1"
     todo = "check how the labels were exported: the map lies back to front on the image"
+
+
+class MatchError(InputError):
+    """Two visits of a participant cannot be compared disc by disc; each keeps its own numbers."""
+
+    code = "match-error"
+
+
+class NoCommonLevel(MatchError):
+    code = "no-common-level"
+    expected = "at least one disc found at both visits"
+    todo = "look at both visits' labels; correct them in the folder corrections"
+
+
+class OrientationDiffers(MatchError):
+    code = "orientation-differs"
+    expected = (
+        "slices within 30 degrees of those of the baseline: slices that are millimetres thick, turned, mix other tissue"
+    )
+    todo = "measure the visit on its own, or repeat the scan as the protocol says"
+
+
+class LevelsSlipped(MatchError):
+    code = "levels-slipped"
+    expected = "discs of one name at one place in the spine at both visits"
+    todo = "look at both visits' pictures; name the discs alike by a correction of one of the label maps"
+
+
+class VisitsUnalike(MatchError):
+    code = "visits-unalike"
+    expected = "the bones of one person at both visits"
+    todo = "check that both visits are of the same participant, and that their discs are labelled rightly"
 
 
 # ------------------------------------------------------------------------------------------------ study

@@ -1,9 +1,16 @@
 """Numbers per disc and region, and their change between visits."""
 
-from t2disc.measure.change import compare_visits
+from t2disc.measure.change import compare_visits, measure_changes
 from t2disc.measure.disc import measure_discs
 from t2disc.measure.drift import compare_acquisitions
 from t2disc.measure.sensitivity import compare_schemes
 from t2disc.measure.shape import measure_shapes
 
-__all__ = ["compare_acquisitions", "compare_schemes", "compare_visits", "measure_discs", "measure_shapes"]
+__all__ = [
+    "compare_acquisitions",
+    "compare_schemes",
+    "compare_visits",
+    "measure_changes",
+    "measure_discs",
+    "measure_shapes",
+]

@@ -1,20 +1,164 @@
-"""How the T2 of a disc changed from one visit to the next."""
+"""How the T2 of a disc changed from one visit to the next, and how sure that is."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from t2disc.errors import ArgumentInvalid
-from t2disc.model import LEVELS, SCHEME_OF, Change, DiscMeasure
+from t2disc.measure.floor import floor_bias_ms
+from t2disc.measure.parts import change_se_by_parts_ms
+from t2disc.measure.uncertainty import median_se_ms
+from t2disc.model import (
+    LEVELS,
+    SCHEME_OF,
+    Change,
+    DiscLabels,
+    DiscMeasure,
+    Flag,
+    MatchedLabels,
+    Repeatability,
+    T2Map,
+    VisitMatch,
+)
+from t2disc.model.grids import anatomical_axes, require_same_grid
+
+Coefficient = Callable[[str, str], Repeatability]
+"""What measuring twice gives for a level and a region."""
+
+CORRECTED_MODELS = frozenset({"rician"})
+"""Models that account for the noise floor, so that none of it is left in a change."""
+
+
+def measure_changes(
+    baseline: T2Map,
+    followup: T2Map,
+    labels: MatchedLabels,
+    match: VisitMatch | None = None,
+    repeatability: Coefficient | None = None,
+) -> tuple[Change, ...]:
+    """Measure every region of every disc at two visits, each on its own grid, and their change with its uncertainty.
+
+    Parameters
+    ----------
+    baseline, followup
+        ``(X, Y, Z)`` T2 maps of the two visits.
+    labels
+        Regions on both grids, from :func:`t2disc.register.carry_regions`, or each visit's own.
+    match
+        Where the discs of the baseline lie at the follow-up; without it, or for a disc that it lacks, no part of the
+        region can be followed and ``place_se_ms`` is NaN.
+    repeatability
+        Gives the repeatability coefficient of a level and region; none is known when left out.
+
+    Returns
+    -------
+    tuple of Change
+        The union of both visits' regions, levels from superior to inferior. What is missing at a visit is NaN.
+
+    Raises
+    ------
+    ArgumentInvalid
+        ``argument-invalid``: a map that does not lie on the grid of its labels.
+    """
+    require_same_grid(baseline, labels.baseline)
+    require_same_grid(followup, labels.followup)
+    levels = [level for level in LEVELS if level in {*labels.baseline.levels, *labels.followup.levels}]
+    names = {*labels.baseline.region_names, *labels.followup.region_names}
+    return tuple(
+        _measure(baseline, followup, labels, match, level, region, repeatability)
+        for level in levels
+        for region in SCHEME_OF
+        if region in names
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Sample:
+    """The voxels of one region that have a T2 at one visit: places ``(V, 3)`` in RAS+ mm, T2 and its error in ms."""
+
+    places_mm: NDArray[np.float64]
+    t2_ms: NDArray[np.float64]
+    t2_se_ms: NDArray[np.float64]
+    s0: NDArray[np.float64]
+
+    @property
+    def median_ms(self) -> float:
+        """Median T2, NaN where no voxel has one."""
+        return float(np.median(self.t2_ms)) if self.t2_ms.size else np.nan
+
+
+def _measure(
+    baseline: T2Map,
+    followup: T2Map,
+    labels: MatchedLabels,
+    match: VisitMatch | None,
+    level: str,
+    region: str,
+    repeatability: Coefficient | None,
+) -> Change:
+    before = _sample(baseline, labels.baseline, level, region)
+    after = _sample(followup, labels.followup, level, region)
+    noise_ms = [
+        median_se_ms(sample.t2_ms, sample.t2_se_ms, voxels_per_sample=t2map.noise.voxels_per_sample)
+        for sample, t2map in ((before, baseline), (after, followup))
+    ]
+    return Change(
+        level=level,
+        region=region,
+        roi=labels.roi,
+        baseline_n_used=before.t2_ms.size,
+        followup_n_used=after.t2_ms.size,
+        baseline_t2_median_ms=before.median_ms,
+        followup_t2_median_ms=after.median_ms,
+        noise_se_ms=float(np.hypot(*noise_ms)),
+        place_se_ms=_place_se_ms(before, after, match, level, baseline.affine),
+        floor_ms=_floor_ms(after, followup) - _floor_ms(before, baseline),
+        repeatability=repeatability(level, region) if repeatability else Repeatability(),
+    )
+
+
+def _sample(t2map: T2Map, labels: DiscLabels, level: str, region: str) -> _Sample:
+    """Return what a visit holds of one region; nothing where it lacks the disc or the scheme."""
+    if level in labels.levels and region in labels.region_names:
+        used = np.argwhere(labels.mask(level, region) & (t2map.flag == Flag.OK))
+    else:
+        used = np.empty((0, 3), np.intp)
+    voxels = tuple(used.T)
+    t2_ms, t2_se_ms, s0 = (values[voxels].astype(np.float64) for values in (t2map.t2_ms, t2map.t2_se_ms, t2map.s0))
+    places_mm = used @ t2map.affine[:3, :3].T + t2map.affine[:3, 3]
+    return _Sample(places_mm=places_mm, t2_ms=t2_ms, t2_se_ms=t2_se_ms, s0=s0)
+
+
+def _place_se_ms(
+    before: _Sample, after: _Sample, match: VisitMatch | None, level: str, affine: NDArray[np.float64]
+) -> float:
+    """Return the error by parts, the follow-up's voxels carried to where they lie at the baseline."""
+    found = match.disc(level) if match else None
+    if found is None or not (before.t2_ms.size and after.t2_ms.size):
+        return np.nan
+    back = np.linalg.inv(found.motion)
+    carried_mm = after.places_mm @ back[:3, :3].T + back[:3, 3]
+    axes = anatomical_axes(affine)
+    frame = affine[:3, axes] / np.linalg.norm(affine[:3, axes], axis=0)
+    return change_se_by_parts_ms(before.places_mm, before.t2_ms, carried_mm, after.t2_ms, frame)
+
+
+def _floor_ms(sample: _Sample, t2map: T2Map) -> float:
+    """Return what the noise floor adds to a region's median; 0 where the model or an unknown sigma gives no reason."""
+    if t2map.model in CORRECTED_MODELS or not sample.t2_ms.size:
+        return 0.0
+    bias_ms = floor_bias_ms(sample.median_ms, float(np.median(sample.s0)), t2map.noise.sigma, t2map.echo_times_ms)
+    return 0.0 if np.isnan(bias_ms) else bias_ms
 
 
 def compare_visits(baseline: Sequence[DiscMeasure], followup: Sequence[DiscMeasure]) -> tuple[Change, ...]:
-    """Set the median T2 of each region of each disc at two visits side by side.
+    """Set the median T2 of each region of each disc at two visits side by side, from the visits' own tables.
 
-    ``change_ms = followup - baseline`` and ``change_pct = 100 change_ms / baseline``. A region measured at one visit
-    only keeps its row, with NaN for what is missing.
+    Without maps nothing is known of the uncertainty: it is NaN. A region measured at one visit only keeps its row.
 
     Parameters
     ----------
@@ -24,33 +168,32 @@ def compare_visits(baseline: Sequence[DiscMeasure], followup: Sequence[DiscMeasu
     Returns
     -------
     tuple of Change
-        The union of both visits' regions, levels from superior to inferior.
+        The union of both visits' regions, levels from superior to inferior; ``roi`` is ``own``.
 
     Raises
     ------
     ArgumentInvalid
         ``argument-invalid``: a visit with two rows for one region of one disc.
     """
-    before, after = _medians_ms(baseline), _medians_ms(followup)
+    before, after = _by_region(baseline), _by_region(followup)
     regions = list(SCHEME_OF)
     rows = sorted({*before, *after}, key=lambda row: (LEVELS.index(row[0]), regions.index(row[1])))
-    return tuple(_change(*row, before.get(row, np.nan), after.get(row, np.nan)) for row in rows)
+    return tuple(_compare(*row, before.get(row), after.get(row)) for row in rows)
 
 
-def _medians_ms(measures: Sequence[DiscMeasure]) -> dict[tuple[str, str], float]:
-    medians_ms = {(measure.level, measure.region): measure.t2_median_ms for measure in measures}
-    if len(medians_ms) != len(measures):
+def _by_region(measures: Sequence[DiscMeasure]) -> dict[tuple[str, str], DiscMeasure]:
+    found = {(measure.level, measure.region): measure for measure in measures}
+    if len(found) != len(measures):
         raise ArgumentInvalid("two rows for one region of one disc", expected="the measures of one visit")
-    return medians_ms
+    return found
 
 
-def _change(level: str, region: str, baseline_ms: float, followup_ms: float) -> Change:
-    change_ms = followup_ms - baseline_ms
+def _compare(level: str, region: str, before: DiscMeasure | None, after: DiscMeasure | None) -> Change:
     return Change(
         level=level,
         region=region,
-        baseline_t2_median_ms=baseline_ms,
-        followup_t2_median_ms=followup_ms,
-        change_ms=change_ms,
-        change_pct=100 * change_ms / baseline_ms if baseline_ms else np.nan,
+        baseline_n_used=before.n_used if before else 0,
+        followup_n_used=after.n_used if after else 0,
+        baseline_t2_median_ms=before.t2_median_ms if before else np.nan,
+        followup_t2_median_ms=after.t2_median_ms if after else np.nan,
     )

@@ -8,7 +8,8 @@ from t2disc.model.inventory import Identity, Inventory
 from t2disc.model.labels import DiscLabels, LabelKind, LabelMap, LabelSource
 from t2disc.model.levels import LEVELS, level_or_none, parse_level, without_disc
 from t2disc.model.maps import Flag, NoiseEstimate, T2Map, VoxelFit
-from t2disc.model.measures import Change, DiscMeasure, RoiSensitivity
+from t2disc.model.match import ROIS, DiscMatch, MatchCode, MatchedLabels, Roi, VisitMatch
+from t2disc.model.measures import Z_95, Change, DiscMeasure, Repeatability, RoiSensitivity
 from t2disc.model.regions import (
     COMPARED_REGIONS,
     N_STRIPS,
@@ -23,20 +24,23 @@ from t2disc.model.regions import (
 from t2disc.model.review import ReviewCode, ReviewReason
 from t2disc.model.shape import DiscShape
 from t2disc.model.stack import Acquisition, EchoStack, LeftOut
-from t2disc.model.visit import Visit, role_of
+from t2disc.model.visit import MeasuredVisit, Visit, role_of
 
 __all__ = [
     "COMPARED_REGIONS",
     "LEVELS",
     "N_STRIPS",
     "REGION_PARTS",
+    "ROIS",
     "SCHEMES",
     "SCHEME_OF",
     "SCHEME_PARTS",
+    "Z_95",
     "Acquisition",
     "Agreement",
     "Change",
     "DiscLabels",
+    "DiscMatch",
     "DiscMeasure",
     "DiscShape",
     "Drift",
@@ -48,15 +52,21 @@ __all__ = [
     "LabelMap",
     "LabelSource",
     "LeftOut",
+    "MatchCode",
+    "MatchedLabels",
+    "MeasuredVisit",
     "NoiseEstimate",
     "Region",
     "RegionMap",
+    "Repeatability",
     "ReviewCode",
     "ReviewReason",
+    "Roi",
     "RoiSensitivity",
     "Scheme",
     "T2Map",
     "Visit",
+    "VisitMatch",
     "VoxelFit",
     "level_or_none",
     "parse_level",

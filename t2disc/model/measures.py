@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from t2disc.model.maps import Flag
+from t2disc.model.match import Roi
+
+Z_95 = 1.96
+"""Standard errors in half a 95 % interval of a normal law."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,22 +78,96 @@ class RoiSensitivity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Repeatability:
+    """What measuring twice gives: the difference that 95 % of pairs without a true change stay below.
+
+    ``rc_pct`` is the repeatability coefficient in % of the baseline, NaN where nobody has measured it; ``source`` says
+    who has; ``n_pairs`` the pairs behind it, where they are known.
+    """
+
+    rc_pct: float = math.nan
+    source: str = ""
+    n_pairs: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """T2 of one region of one disc at two visits, and the difference; NaN where either is missing.
+    """T2 of one region of one disc at two visits, and the difference with its uncertainty; NaN where one is missing.
 
     Attributes
     ----------
     level, region
         ``L4/L5``; a region of SCHEME_OF.
+    roi
+        Whose outlines, see ROIS: ``matched`` (primary), ``own``, ``baseline`` or ``followup``.
+    baseline_n_used, followup_n_used
+        Voxels with a T2 at each visit.
     baseline_t2_median_ms, followup_t2_median_ms
         Median T2 at each visit, ms.
     change_ms, change_pct
         Follow-up minus baseline, in ms and in % of baseline.
+    noise_se_ms
+        Standard error of ``change_ms`` from the voxels' own standard errors, neighbours' shared noise counted.
+    place_se_ms
+        Standard error of ``change_ms`` from how much it varies between parts of the region, noise included.
+    floor_ms
+        How much of ``change_ms`` the noise floor of the magnitude signal is expected to make up.
+    repeatability
+        What measuring twice gives for this region and level.
     """
 
     level: str
     region: str
-    baseline_t2_median_ms: float
-    followup_t2_median_ms: float
-    change_ms: float
-    change_pct: float
+    roi: Roi = "own"
+    baseline_n_used: int = 0
+    followup_n_used: int = 0
+    baseline_t2_median_ms: float = math.nan
+    followup_t2_median_ms: float = math.nan
+    noise_se_ms: float = math.nan
+    place_se_ms: float = math.nan
+    floor_ms: float = math.nan
+    repeatability: Repeatability = Repeatability()
+
+    @property
+    def change_ms(self) -> float:
+        """Follow-up minus baseline, ms."""
+        return self.followup_t2_median_ms - self.baseline_t2_median_ms
+
+    @property
+    def change_pct(self) -> float:
+        """Change in % of baseline."""
+        return self._per_cent(self.change_ms)
+
+    @property
+    def se_ms(self) -> float:
+        """Standard error of ``change_ms``: the greater of noise and place, and the noise floor as a third source.
+
+        ``se = sqrt(max(noise_se, place_se)**2 + floor**2)``
+        """
+        return math.hypot(max(self.noise_se_ms, self.place_se_ms), self.floor_ms)
+
+    @property
+    def se_pct(self) -> float:
+        """The same in % of baseline."""
+        return self._per_cent(self.se_ms)
+
+    @property
+    def interval_ms(self) -> tuple[float, float]:
+        """95 % interval of the true change, ms: ``change_ms -+ 1.96 se_ms``."""
+        return self.change_ms - Z_95 * self.se_ms, self.change_ms + Z_95 * self.se_ms
+
+    @property
+    def interval_pct(self) -> tuple[float, float]:
+        """95 % interval of the true change, % of baseline."""
+        low, high = self.interval_ms
+        return self._per_cent(low), self._per_cent(high)
+
+    @property
+    def exceeds_rc(self) -> bool | None:
+        """Whether the change is greater than measuring twice would give; ``None`` where that is not known."""
+        if math.isnan(self.change_pct) or math.isnan(self.repeatability.rc_pct):
+            return None
+        return abs(self.change_pct) > self.repeatability.rc_pct
+
+    def _per_cent(self, ms: float) -> float:
+        return 100 * ms / self.baseline_t2_median_ms if self.baseline_t2_median_ms else math.nan

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
+
+from t2disc.model.labels import DiscLabels
+from t2disc.model.maps import T2Map
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,3 +45,15 @@ def role_of(level: str, index_level: str | None) -> str:
     if index_level is None:
         return "unknown"
     return "index" if level == index_level else "control"
+
+
+class MeasuredVisit(Protocol):
+    """A visit with its numbers in memory, wherever they come from: its T2 map and its discs, on one grid."""
+
+    @property
+    def t2map(self) -> T2Map:
+        """``(X, Y, Z)`` T2 in ms with flags."""
+
+    @property
+    def discs(self) -> DiscLabels:
+        """``(X, Y, Z)`` named discs and their regions."""

@@ -1,0 +1,6 @@
+"""Images brought into one place: the discs of two visits. The only room that knows SimpleITK."""
+
+from t2disc.register.carry import carry_regions
+from t2disc.register.visits import match_visits
+
+__all__ = ["carry_regions", "match_visits"]
