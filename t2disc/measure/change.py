@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from t2disc.errors import ArgumentInvalid
 from t2disc.measure.floor import floor_bias_ms
 from t2disc.measure.parts import change_se_by_parts_ms
+from t2disc.measure.repeatability import Coefficient, literature_repeatability
 from t2disc.measure.uncertainty import median_se_ms
 from t2disc.model import (
     LEVELS,
@@ -20,14 +22,10 @@ from t2disc.model import (
     DiscMeasure,
     Flag,
     MatchedLabels,
-    Repeatability,
     T2Map,
     VisitMatch,
 )
 from t2disc.model.grids import anatomical_axes, require_same_grid
-
-Coefficient = Callable[[str, str], Repeatability]
-"""What measuring twice gives for a level and a region."""
 
 CORRECTED_MODELS = frozenset({"rician"})
 """Models that account for the noise floor, so that none of it is left in a change."""
@@ -38,7 +36,7 @@ def measure_changes(
     followup: T2Map,
     labels: MatchedLabels,
     match: VisitMatch | None = None,
-    repeatability: Coefficient | None = None,
+    repeatability: Coefficient = literature_repeatability,
 ) -> tuple[Change, ...]:
     """Measure every region of every disc at two visits, each on its own grid, and their change with its uncertainty.
 
@@ -52,7 +50,7 @@ def measure_changes(
         Where the discs of the baseline lie at the follow-up; without it, or for a disc that it lacks, no part of the
         region can be followed and ``place_se_ms`` is NaN.
     repeatability
-        Gives the repeatability coefficient of a level and region; none is known when left out.
+        Gives the repeatability coefficient of a level and region; the literature's when left out.
 
     Returns
     -------
@@ -98,14 +96,10 @@ def _measure(
     match: VisitMatch | None,
     level: str,
     region: str,
-    repeatability: Coefficient | None,
+    repeatability: Coefficient,
 ) -> Change:
     before = _sample(baseline, labels.baseline, level, region)
     after = _sample(followup, labels.followup, level, region)
-    noise_ms = [
-        median_se_ms(sample.t2_ms, sample.t2_se_ms, voxels_per_sample=t2map.noise.voxels_per_sample)
-        for sample, t2map in ((before, baseline), (after, followup))
-    ]
     return Change(
         level=level,
         region=region,
@@ -114,10 +108,10 @@ def _measure(
         followup_n_used=after.t2_ms.size,
         baseline_t2_median_ms=before.median_ms,
         followup_t2_median_ms=after.median_ms,
-        noise_se_ms=float(np.hypot(*noise_ms)),
+        noise_se_ms=math.hypot(_noise_se_ms(before, baseline), _noise_se_ms(after, followup)),
         place_se_ms=_place_se_ms(before, after, match, level, baseline.affine),
         floor_ms=_floor_ms(after, followup) - _floor_ms(before, baseline),
-        repeatability=repeatability(level, region) if repeatability else Repeatability(),
+        repeatability=repeatability(level, region),
     )
 
 
@@ -131,6 +125,10 @@ def _sample(t2map: T2Map, labels: DiscLabels, level: str, region: str) -> _Sampl
     t2_ms, t2_se_ms, s0 = (values[voxels].astype(np.float64) for values in (t2map.t2_ms, t2map.t2_se_ms, t2map.s0))
     places_mm = used @ t2map.affine[:3, :3].T + t2map.affine[:3, 3]
     return _Sample(places_mm=places_mm, t2_ms=t2_ms, t2_se_ms=t2_se_ms, s0=s0)
+
+
+def _noise_se_ms(sample: _Sample, t2map: T2Map) -> float:
+    return median_se_ms(sample.t2_ms, sample.t2_se_ms, voxels_per_sample=t2map.noise.voxels_per_sample)
 
 
 def _place_se_ms(

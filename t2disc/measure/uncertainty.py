@@ -53,7 +53,8 @@ def median_se_ms(t2_ms: Floats, t2_se_ms: Floats, *, voxels_per_sample: float = 
     signal_share = max(0.0, 1 - float(np.mean(se**2)) / spread**2)
     crossing = _normal_cdf(signal_share * (median - t2) / se)
     independent = voxels_per_sample if voxels_per_sample >= 1 else 1.0
-    return math.sqrt(independent * float((crossing * (1 - crossing)).sum())) / (t2.size * _density(t2, median, spread))
+    n_uncertain = independent * float((crossing * (1 - crossing)).sum())
+    return math.sqrt(n_uncertain) / (float(t2.size) * _density(t2, median, spread))
 
 
 def _spread(values: Floats) -> float:
@@ -76,4 +77,5 @@ def _normal_cdf(z: Floats) -> Floats:
     t = 1 / (1 + 0.2316419 * np.abs(z))
     poly = t * (0.319381530 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))))
     upper = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi) * poly
-    return np.where(z >= 0, 1 - upper, upper)
+    below: Floats = np.where(z >= 0, 1 - upper, upper)
+    return below
