@@ -29,6 +29,7 @@ path or a header value of a patient.
     ├── UsageError                      protocol-invalid · model-unknown · argument-invalid
     ├── InstallError                    weights-damaged
     ├── StoreError                      disk-full · permission-denied · output-busy · write-failed
+    │                                   outputs-damaged
     └── InternalError                   internal-error
 """
 
@@ -547,6 +548,12 @@ class WriteFailed(StoreError):
     code = "write-failed"
     expected = "a file written whole"
     todo = "check the disk, then run again"
+
+
+class OutputsDamaged(StoreError):
+    code = "outputs-damaged"
+    expected = "the maps and labels that t2disc published, whole"
+    todo = "run t2disc fit again: it makes outputs anew that were changed or lost"
 
 
 class InternalError(T2DiscError):

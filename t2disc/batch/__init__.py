@@ -3,7 +3,8 @@
 from t2disc.batch.faults import as_refusal
 from t2disc.batch.plan import Decision, Earlier, Wanted, decide
 from t2disc.batch.progress import Reporter
-from t2disc.batch.run import RunSettings, StudyOutcome, run_study
+from t2disc.batch.run import StudyOutcome, run_study
+from t2disc.batch.settings import RunSettings
 
 __all__ = [
     "Decision",

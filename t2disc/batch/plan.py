@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from t2disc import __version__
-from t2disc.store import Basis, FitFacts, VisitRecord, record_file
+from t2disc.store import Basis, FitFacts, PairBasis, PairRecord, VisitRecord, record_file
 
 if TYPE_CHECKING:
     from t2disc.model.protocol import FitSettings
@@ -57,6 +57,44 @@ def decide(earlier: Earlier | None, wanted: Wanted) -> Decision:
     if why := ", ".join(_reasons_to_relabel(earlier, wanted)):
         return Decision(action="relabel", why=why)
     return Decision(action="skip", why="nothing has changed since its last run")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierPair:
+    """The outputs of a pair's last run."""
+
+    record: PairRecord
+    is_whole: bool
+    has_pictures: bool
+
+
+def decide_pair(earlier: EarlierPair | None, basis: PairBasis | None, *, with_pictures: bool) -> Decision:
+    """Decide whether two visits are compared again, from the outputs of the last time and what they would be made from.
+
+    There is no half way: a pair is measured or left alone.
+    """
+    if earlier is None:
+        return Decision(action="run", why="no earlier result")
+    if why := next(_reasons_to_pair(earlier, basis, with_pictures), ""):
+        return Decision(action="run", why=why)
+    return Decision(action="skip", why="nothing has changed since its last run")
+
+
+def _reasons_to_pair(earlier: EarlierPair, now: PairBasis | None, with_pictures: bool) -> Iterator[str]:
+    record, before = earlier.record, earlier.record.basis
+    if record.version != __version__:
+        yield f"earlier result by version {record.version}"
+    if before is None or now is None:
+        yield "it cannot be told whether the visits have changed"
+        return
+    if not earlier.is_whole:
+        yield "outputs were changed, added or lost since the last run"
+    if before.baseline_sha256 != now.baseline_sha256:
+        yield "the baseline has changed"
+    if before.followup_sha256 != now.followup_sha256:
+        yield "the follow-up has changed"
+    if earlier.has_pictures != with_pictures:
+        yield "pictures asked for" if with_pictures else "pictures no longer asked for"
 
 
 def _reasons_to_run(earlier: Earlier, now: Basis | None) -> Iterator[str]:

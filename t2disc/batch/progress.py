@@ -6,7 +6,7 @@ from typing import Protocol
 
 from t2disc.batch.plan import Decision
 from t2disc.model import Visit
-from t2disc.store import VisitRecord
+from t2disc.store import PairRecord, VisitRecord
 
 
 class Reporter(Protocol):
@@ -24,6 +24,15 @@ class Reporter(Protocol):
     def visit_finished(self, record: VisitRecord, seconds: float, compared: str) -> None:
         """Tell how a visit ended, done or quarantined, and how that stands to its earlier result."""
 
+    def pairs_started(self, n_pairs: int) -> None:
+        """Tell that all visits are done and ``n_pairs`` pairs of visits follow."""
+
+    def pair_warned(self, key: str, text: str) -> None:
+        """Tell what should be looked at in a pair that goes on."""
+
+    def pair_finished(self, record: PairRecord, seconds: float, decision: Decision) -> None:
+        """Tell how a pair ended, matched or refused, and why it was measured or left alone."""
+
 
 class Silent:
     """Tells nothing."""
@@ -38,4 +47,13 @@ class Silent:
         """Say nothing."""
 
     def visit_finished(self, record: VisitRecord, seconds: float, compared: str) -> None:
+        """Say nothing."""
+
+    def pairs_started(self, n_pairs: int) -> None:
+        """Say nothing."""
+
+    def pair_warned(self, key: str, text: str) -> None:
+        """Say nothing."""
+
+    def pair_finished(self, record: PairRecord, seconds: float, decision: Decision) -> None:
         """Say nothing."""

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from t2disc import store, study
 from t2disc.batch.faults import as_refusal
+from t2disc.batch.pairs import run_pairs
 from t2disc.batch.plan import Action, Decision, Earlier, Wanted, changed_settings, compare, decide
 from t2disc.batch.progress import Reporter, Silent
+from t2disc.batch.settings import RunSettings
 from t2disc.errors import InstallError, StoreError
 from t2disc.model import Visit
 
@@ -23,22 +25,6 @@ if TYPE_CHECKING:
 
 _NOT_DRAWN = "pictures could not be drawn"
 _NOTHING: Paths = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunSettings:
-    """What a run needs to know beside its visits."""
-
-    out: Path
-    protocol: Protocol
-    labels_dir: Path | None = None
-    corrections_dir: Path | None = None  # its label maps come before those of labels_dir
-    with_figures: bool = False
-
-    @property
-    def label_folders(self) -> study.LabelFolders:
-        """Where label maps are looked for."""
-        return study.LabelFolders(corrections=self.corrections_dir, given=self.labels_dir)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,11 +70,18 @@ def run_study(visits: Sequence[Visit], settings: RunSettings, reporter: Reporter
         reporter.run_started(len(visits))
         ended = [_run_visit(visit, settings, reporter) for visit in visits]
         records = tuple(record for record, _ in ended)
-        summary = study.summarise(records, settings.protocol.study.visit_order)
+        pairs = run_pairs(study.pairs_of(records, settings.protocol.study.visit_order), settings, reporter)
+        summary = _summary(records, pairs, settings.protocol)
         study.write_summary(settings.out, summary)
         warnings = (*_strangers(settings.out, records), *summary.warnings)
     n_skipped = sum(action == "skip" for _, action in ended)
     return StudyOutcome(records=records, summary=summary, warnings=warnings, n_skipped=n_skipped)
+
+
+def _summary(
+    records: Sequence[store.VisitRecord], pairs: Sequence[store.PairRecord], protocol: Protocol
+) -> study.StudySummary:
+    return study.summarise(records, pairs, protocol.study.visit_order, protocol.repeatability)
 
 
 def _describe_dataset(out: Path) -> None:

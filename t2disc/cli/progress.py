@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from t2disc.batch import Decision
     from t2disc.model import Visit
-    from t2disc.store import VisitRecord
+    from t2disc.store import PairRecord, VisitRecord
 
 
 class RunProgress:
@@ -66,6 +66,29 @@ class RunProgress:
             log.warning("%s: quarantined [%s] %s; %s", record.key, record.code, record.reason, compared)
         for note in record.notes:
             log.info("%s: note: %s", record.key, note)
+        self._bar.advance(self._task)
+        self._log.save(self._out)
+
+    def pairs_started(self, n_pairs: int) -> None:
+        """Begin to count pairs of visits."""
+        if n_pairs:
+            self._bar.reset(self._task, total=n_pairs, description="changes")
+
+    def pair_warned(self, key: str, text: str) -> None:
+        """Log what should be looked at."""
+        log.warning("%s: %s", key, text)
+
+    def pair_finished(self, record: PairRecord, seconds: float, decision: Decision) -> None:
+        """Log how a pair ended, and which of its discs should be looked at."""
+        if record.is_matched:
+            log.info(
+                "%s: %s (%s), %.1f s, %d discs", record.key, decision.action, decision.why, seconds, len(record.matches)
+            )
+        else:
+            log.warning("%s: not matched [%s] %s", record.key, record.code, record.reason)
+        for match in record.matches:
+            if match.codes:
+                log.warning("%s: to review: %s %s", record.key, match.level, ", ".join(match.codes))
         self._bar.advance(self._task)
         self._log.save(self._out)
 

@@ -52,9 +52,9 @@ def median_se_ms(t2_ms: Floats, t2_se_ms: Floats, *, voxels_per_sample: float = 
         return math.nan
     signal_share = max(0.0, 1 - float(np.mean(se**2)) / spread**2)
     crossing = _normal_cdf(signal_share * (median - t2) / se)
-    independent = voxels_per_sample if voxels_per_sample >= 1 else 1.0
-    n_uncertain = independent * float((crossing * (1 - crossing)).sum())
-    return math.sqrt(n_uncertain) / (float(t2.size) * _density(t2, median, spread))
+    independent: float = voxels_per_sample if voxels_per_sample >= 1 else 1.0
+    n_uncertain = float((crossing * (1 - crossing)).sum())
+    return math.sqrt(independent * n_uncertain) / (float(t2.size) * _density(t2, median, spread))
 
 
 def _spread(values: Floats) -> float:
@@ -65,7 +65,7 @@ def _spread(values: Floats) -> float:
 
 def _density(values: Floats, at: float, spread: float) -> float:
     """Return the density of values at a point, per ms, by a Gaussian kernel."""
-    width = _SILVERMAN * min(spread, float(values.std())) * values.size**-0.2
+    width = _SILVERMAN * min(spread, float(values.std())) * float(values.size) ** -0.2
     return float(np.exp(-(((at - values) / width) ** 2) / 2).mean()) / (width * math.sqrt(2 * math.pi))
 
 

@@ -114,6 +114,8 @@ class Change:
         How much of ``change_ms`` the noise floor of the magnitude signal is expected to make up.
     repeatability
         What measuring twice gives for this region and level.
+    is_comparable
+        ``False`` where the two visits show another disc or another person under one name: no change is told.
     """
 
     level: str
@@ -127,10 +129,13 @@ class Change:
     place_se_ms: float = math.nan
     floor_ms: float = math.nan
     repeatability: Repeatability = Repeatability()
+    is_comparable: bool = True
 
     @property
     def change_ms(self) -> float:
         """Follow-up minus baseline, ms."""
+        if not self.is_comparable:
+            return math.nan
         return self.followup_t2_median_ms - self.baseline_t2_median_ms
 
     @property

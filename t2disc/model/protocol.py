@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from t2disc.model.regions import SCHEMES, Scheme
+from t2disc.model.levels import LEVELS
+from t2disc.model.regions import SCHEME_OF, SCHEMES, Scheme
 
 FIRST_ECHO_TOLERANCE_MS = 0.5
 
@@ -74,6 +75,28 @@ class StudySettings(_Table):
     )
 
 
+class RepeatabilitySettings(_Table):
+    """``[repeatability]``: what measuring twice gives; the literature's coefficients where nothing is said."""
+
+    rc_pct: dict[str, float] = Field(
+        {}, description="Repeatability coefficient in % by region, or region and level: `NP`, `NP L5/S1`"
+    )
+    retest_visit: str | None = Field(
+        None, description="Name of the visit that repeats the baseline within days; the study's own coefficients"
+    )
+
+    @field_validator("rc_pct")
+    @classmethod
+    def _known(cls, given: dict[str, float]) -> dict[str, float]:
+        for name, value in given.items():
+            region, _, level = name.partition(" ")
+            if region not in SCHEME_OF or (level and level not in LEVELS):
+                raise ValueError("a name that is no region, or no region and level")
+            if not 0 < value < 100:
+                raise ValueError("a coefficient not between 0 and 100 %")
+        return given
+
+
 class Protocol(_Table):
     """All settings of a study. Every table and key may be left out; the defaults stand in docs/protocol.md."""
 
@@ -82,3 +105,4 @@ class Protocol(_Table):
     segment: SegmentSettings = SegmentSettings()
     regions: RegionSettings = RegionSettings()
     study: StudySettings = StudySettings()
+    repeatability: RepeatabilitySettings = RepeatabilitySettings()

@@ -14,7 +14,8 @@ from t2disc.model.visit import MeasuredVisit
 from t2disc.register.contrast import Picture, matching_picture
 
 COARSE_MM, FINE_MM = 1.5, 0.5
-"""SD by which pictures are smoothed in the first and the last search."""
+"""SD by which pictures are smoothed in the first and the last search; more where pixels are large."""
+_COARSE_PIXELS, _FINE_PIXELS = 1.5, 0.7  # at least: linear interpolation between pixels blurs, but not everywhere alike
 HALF_VERTEBRA_MM = 13.0
 _BESIDE_MM = 4.0  # in front of and behind the disc
 
@@ -59,10 +60,11 @@ def ready(visit: MeasuredVisit) -> Side:
         front_back: round(_BESIDE_MM / spacing_mm[front_back]),
         up_down: round(HALF_VERTEBRA_MM / spacing_mm[up_down]),
     }
+    pixel_mm = float(max(spacing_mm[front_back], spacing_mm[up_down]))
     masks = {level: labels == DiscLabels.value_of(level) for level in LEVELS if level in discs.levels}
     return Side(
-        coarse=picture.smoothed(COARSE_MM),
-        fine=picture.smoothed(FINE_MM),
+        coarse=picture.smoothed(max(COARSE_MM, _COARSE_PIXELS * pixel_mm)),
+        fine=picture.smoothed(max(FINE_MM, _FINE_PIXELS * pixel_mm)),
         points_mm={level: _points_mm(mask, picture.affine) for level, mask in masks.items()},
         contexts={level: _widened(mask, reach) & (regions != Region.NP) for level, mask in masks.items()},
         slice_axis=slice_axis,

@@ -21,7 +21,6 @@ _SEED = 1  # of the offsets within the regular pattern of samples; SimpleITK's o
 _ROTATION_SCALE = 20.0**2  # mm2: a turn counts as the way of a point 20 mm from the disc's middle
 _LARGEST_STEP_MM, _SMALLEST_STEP_MM = 0.5, 1e-3
 _MOST_STEPS = 100
-_LEAST_SAMPLES = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,7 +32,7 @@ class Found:
 
 
 def find_motion(
-    fixed: Picture, moving: Picture, where: NDArray[np.bool_], start: Matrix, centre_mm: Matrix, *, share: float
+    fixed: Picture, moving: Picture, where: NDArray[np.bool_], start: Matrix, centre_mm: Matrix, *, n_samples: int
 ) -> Found:
     """Return the rigid motion near ``start`` under which two pictures correlate best.
 
@@ -47,8 +46,8 @@ def find_motion(
         ``(4, 4)`` fixed to moving, RAS+ mm.
     centre_mm
         ``(3,)`` the point that rotations turn about, RAS+ mm of the fixed picture.
-    share
-        Share of the voxels that are compared, in a regular pattern.
+    n_samples
+        Voxels that are compared, in a regular pattern over ``where``; all where there are fewer.
 
     Returns
     -------
@@ -57,7 +56,7 @@ def find_motion(
         overlaps.
     """
     frame = _frame(fixed.affine, centre_mm)
-    method = _method(share)
+    method = _method(min(1.0, n_samples / max(int(where.sum()), 1)))
     turn = sitk.Euler3DTransform()
     method.SetInitialTransform(turn, True)
     inverse = np.linalg.inv(frame)

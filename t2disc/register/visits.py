@@ -24,7 +24,7 @@ LEAST_ALIKE = 0.6
 """Least median correlation of the discs' contexts under which two visits are taken to show one person."""
 _SLICE_LIKE = 1.5  # longest voxel edge over the middle one from which a stack has slices
 _REACH_LEVELS = 0.8  # SD, in levels, of the weight that neighbours have in a disc's first guess
-_COARSE_SHARE, _FINE_SHARE = 0.1, 0.25  # of voxels compared
+_COARSE_SAMPLES, _FINE_SAMPLES = 3000, 6000  # voxels compared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -146,10 +146,10 @@ def _search(level: str, fixed: Side, moving: Side, starts: Sequence[Matrix]) -> 
     """Search coarsely from every start, and from the best of their ends finely."""
     where, centre_mm = fixed.contexts[level], fixed.centre_mm(level)
     coarse = [
-        find_motion(fixed.coarse, moving.coarse, where, start, centre_mm, share=_COARSE_SHARE) for start in starts
+        find_motion(fixed.coarse, moving.coarse, where, start, centre_mm, n_samples=_COARSE_SAMPLES) for start in starts
     ]
     best = max(coarse, key=lambda found: np.nan_to_num(found.correlation, nan=-1.0))
-    return find_motion(fixed.fine, moving.fine, where, best.motion, centre_mm, share=_FINE_SHARE)
+    return find_motion(fixed.fine, moving.fine, where, best.motion, centre_mm, n_samples=_FINE_SAMPLES)
 
 
 def _agreed(alone: Sequence[_Alone], whole: Matrix, before: Side) -> tuple[list[Matrix], NDArray[np.float64]]:

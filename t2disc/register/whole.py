@@ -11,8 +11,9 @@ from t2disc.register.engine import Found, find_motion
 from t2disc.register.motions import Matrix, fit_motion
 
 _SMOOTH_MM = 3.0
-_SHARE = 0.03  # of voxels compared
-_CLEARLY = 0.1  # in correlation; between 0.37 and 0.6 in simulated pairs whose levels were right
+_N_SAMPLES = 6000
+_CLEARLY = 0.1  # in correlation; rightly named levels lay 0.37 and more above slipped ones
+_FITS = 0.5  # from which correlation a slipped pairing is taken to be the right one
 
 
 def find_whole_motion(before: Side, after: Side) -> Found:
@@ -28,7 +29,7 @@ def find_whole_motion(before: Side, after: Side) -> Found:
     as_named = _with_slip(0, before, after)
     for slip in (-1, 1):
         slipped = _with_slip(slip, before, after)
-        if slipped.correlation > np.nan_to_num(as_named.correlation) + _CLEARLY:
+        if slipped.correlation > max(_FITS, np.nan_to_num(as_named.correlation) + _CLEARLY):
             raise LevelsSlipped(
                 f"images that fit with correlation {slipped.correlation:.2f} when the follow-up's levels are moved "
                 f"{'down' if slip < 0 else 'up'} by one, and {as_named.correlation:.2f} as they are named"
@@ -45,7 +46,7 @@ def _with_slip(slip: int, before: Side, after: Side) -> Found:
     start = start_motion(middles, np.array([after.centre_mm(level) for _, level in pairs]))
     where = np.any([before.contexts[level] for level, _ in pairs], axis=0)
     fixed, moving = (side.fine.smoothed(_SMOOTH_MM) for side in (before, after))
-    return find_motion(fixed, moving, where, start, middles.mean(axis=0), share=_SHARE)
+    return find_motion(fixed, moving, where, start, middles.mean(axis=0), n_samples=_N_SAMPLES)
 
 
 def _neighbour(level: str, slip: int) -> str | None:

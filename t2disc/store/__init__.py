@@ -5,44 +5,68 @@ from t2disc.store.bids import (
     is_own_dataset,
     label_files,
     map_files,
+    matched_files,
     quantity_of,
     refuse_foreign_dataset,
 )
+from t2disc.store.change_table import ChangeRow, ControlFacts
 from t2disc.store.figures import figure_file, has_figures
 from t2disc.store.files import StoredFile, update_file, write_file, write_tree
 from t2disc.store.lock import output_lock
-from t2disc.store.manifest import MANIFEST, is_intact, is_whole, manifest_file
+from t2disc.store.manifest import MANIFEST, images_sha256, is_intact, is_whole, manifest_file
+from t2disc.store.pairs import (
+    DiscMatchFacts,
+    PairBasis,
+    PairRecord,
+    pair_folder,
+    pair_record_file,
+    pair_stem,
+    read_pair_record,
+)
 from t2disc.store.provenance import Basis, LabelFacts
+from t2disc.store.readback import StoredVisit, read_visit
 from t2disc.store.records import FitFacts, RegionFacts, Status, VisitRecord, read_record, record_file, recorded_keys
-from t2disc.store.tables import ChangeRow, DiscRow, RoiRow, VisitRow, table_files
+from t2disc.store.tables import DiscRow, RoiRow, VisitRow, table_files
 from t2disc.store.visits import publish_visit, sweep_leftovers
 
 __all__ = [
     "MANIFEST",
     "Basis",
     "ChangeRow",
+    "ControlFacts",
+    "DiscMatchFacts",
     "DiscRow",
     "FitFacts",
     "LabelFacts",
+    "PairBasis",
+    "PairRecord",
     "RegionFacts",
     "RoiRow",
     "Status",
     "StoredFile",
+    "StoredVisit",
     "VisitRecord",
     "VisitRow",
     "dataset_files",
     "figure_file",
     "has_figures",
+    "images_sha256",
     "is_intact",
     "is_own_dataset",
     "is_whole",
     "label_files",
     "manifest_file",
     "map_files",
+    "matched_files",
     "output_lock",
+    "pair_folder",
+    "pair_record_file",
+    "pair_stem",
     "publish_visit",
     "quantity_of",
+    "read_pair_record",
     "read_record",
+    "read_visit",
     "record_file",
     "recorded_keys",
     "refuse_foreign_dataset",

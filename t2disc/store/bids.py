@@ -45,6 +45,7 @@ _IGNORED_BY_VALIDATOR = (
     "visits.*",
     "logs/",
     "**/figures",
+    "**/pairs",
     "**/manifest.json",
     "**/*_record.json",
     "**/*_desc-flag_mask.*",
@@ -63,6 +64,9 @@ its columns.
 `sub-*/ses-*/anat/`: maps of T2 in seconds (`T2starmap` where the series is a gradient echo), their standard error
 (`desc-se`), the signal at echo time 0 (`S0map`), why a voxel has no T2 (`desc-flag`), and the discs and their regions
 (`dseg`, with names and colours in the `.tsv`, for ITK-SNAP in the `.label.txt`, for 3D Slicer in the `.ctbl`).
+
+`sub-*/pairs/ses-A_ses-B/`: how the discs of visit A lie at visit B (the record), and on both visits' grids the parts of
+the discs that both outlines agree on (`desc-matched...`).
 """
 _WINDOW_S, _SE_WINDOW_S = (0.0, 0.2), (0.0, 0.02)  # shown by viewers from black to white; that of T2 as in the overlays
 
@@ -183,6 +187,19 @@ def label_files(stem: str, discs: DiscLabels) -> tuple[StoredFile, ...]:
         *_image(f"{stem}_desc-regions_dseg", discs.regions, discs, region_text | sources),
         *_names(f"{stem}_desc-regions_dseg", region_rows),
         *(file for scheme in discs.schemes for file in _scheme_files(stem, discs, scheme, region_text | sources)),
+    )
+
+
+def matched_files(stem: str, discs: DiscLabels) -> tuple[StoredFile, ...]:
+    """Return the discs and regions of one visit that both visits' outlines agree on, for a reader to look at."""
+    level_rows = tuple((discs.value_of(level), level) for level in discs.levels)
+    region_rows = tuple((int(region), name) for region, name in _REGION_NAMES.items())
+    text = {"Description": "Part of each disc that the outlines of both visits agree on, each disc moved rigidly"}
+    return (
+        *_image(f"{stem}_desc-matcheddiscs_dseg", discs.discs, discs, text),
+        *_names(f"{stem}_desc-matcheddiscs_dseg", level_rows),
+        *_image(f"{stem}_desc-matchedregions_dseg", discs.regions, discs, text),
+        *_names(f"{stem}_desc-matchedregions_dseg", region_rows),
     )
 
 

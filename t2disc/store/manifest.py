@@ -39,6 +39,16 @@ def is_whole(folder: Path) -> bool:
         return False
 
 
+def images_sha256(folder: Path) -> str | None:
+    """Return one check sum over all images that a visit's manifest lists; ``None`` where there is no manifest."""
+    try:
+        entries = json.loads((folder / MANIFEST).read_bytes())["files"]
+        images = [f"{entry['path']} {entry['sha256']}" for entry in entries if entry["path"].endswith(".nii.gz")]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return hashlib.sha256("\n".join(images).encode()).hexdigest()
+
+
 def _is_as_listed(folder: Path, manifest: bytes) -> bool:
     entries = json.loads(manifest)["files"]
     on_disk = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +11,7 @@ from t2disc import __version__
 from t2disc.model import Acquisition, DiscMeasure, EchoStack, LeftOut, NoiseEstimate, RoiSensitivity, T2Map, role_of
 from t2disc.store.files import StoredFile
 from t2disc.store.provenance import Basis, LabelFacts, read_label_facts
+from t2disc.store.trees import number, without_nan
 
 if TYPE_CHECKING:
     from t2disc.model.protocol import RegionSettings
@@ -114,7 +114,7 @@ class VisitRecord:
 
 def record_file(record: VisitRecord) -> StoredFile:
     """Return the record as JSON, at its place in the visit's folder; a missing number is ``null``."""
-    tree = {"record_version": RECORD_VERSION, **_without_nan(asdict(record))}
+    tree = {"record_version": RECORD_VERSION, **without_nan(asdict(record))}
     name = f"{record.participant_id}_{record.session_id}{_SUFFIX}"
     content = (json.dumps(tree, indent=2, allow_nan=False) + "\n").encode()
     return StoredFile(path=PurePosixPath(name), content=content)
@@ -175,9 +175,9 @@ def _fit(tree: dict[str, Any]) -> FitFacts:
 
 
 def _noise(tree: dict[str, Any]) -> NoiseEstimate:
-    noise = NoiseEstimate(**tree | {"sigma": _number(tree["sigma"])})
+    noise = NoiseEstimate(**tree | {"sigma": number(tree["sigma"])})
     x, y, z = noise.design_effect  # 1 in records older than the estimate
-    return replace(noise, design_effect=(_number(x), _number(y), _number(z)))
+    return replace(noise, design_effect=(number(x), number(y), number(z)))
 
 
 def _regions(tree: dict[str, Any]) -> RegionFacts:
@@ -185,22 +185,10 @@ def _regions(tree: dict[str, Any]) -> RegionFacts:
 
 
 def _sensitivity(tree: dict[str, Any]) -> RoiSensitivity:
-    spreads = {field.name: _number(tree[field.name]) for field in fields(RoiSensitivity) if field.type == "float"}
+    spreads = {field.name: number(tree[field.name]) for field in fields(RoiSensitivity) if field.type == "float"}
     return RoiSensitivity(**tree | spreads)
 
 
 def _measure(tree: dict[str, Any]) -> DiscMeasure:
-    numbers = {field.name: _number(tree[field.name]) for field in fields(DiscMeasure) if field.type == "float"}
+    numbers = {field.name: number(tree[field.name]) for field in fields(DiscMeasure) if field.type == "float"}
     return DiscMeasure(**tree | numbers | {"n_left_out": tuple(tree["n_left_out"])})
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
-
-
-def _without_nan(tree: Any) -> Any:
-    if isinstance(tree, dict):
-        return {name: _without_nan(value) for name, value in tree.items()}
-    if isinstance(tree, (list, tuple)):
-        return [_without_nan(value) for value in tree]
-    return None if isinstance(tree, float) and not math.isfinite(tree) else tree

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import Any, Generic, TypeVar
 
-from t2disc.model import COMPARED_REGIONS, LEVELS, SCHEME_OF, Change, DiscMeasure, Flag, RoiSensitivity
+from t2disc.model import COMPARED_REGIONS, SCHEME_OF, DiscMeasure, Flag, RoiSensitivity
 from t2disc.model.review import ReviewCode
+from t2disc.store.change_table import CHANGE_COLUMNS, ChangeRow
+from t2disc.store.columns import (
+    LEVEL,
+    LEVEL_WORDS,
+    PARTICIPANT,
+    REGION,
+    REGION_WORDS,
+    ROLE,
+    ROLE_WORDS,
+    SCHEME,
+    SCHEME_WORDS,
+    Column,
+    table,
+)
 from t2disc.store.files import StoredFile
 from t2disc.store.records import VisitRecord
-
-Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,43 +48,12 @@ class RoiRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeRow:
-    """One region of one disc at two visits of a participant."""
-
-    participant_id: str
-    role: str
-    baseline_session_id: str
-    followup_session_id: str
-    change: Change
-    interval_days: int | None = None  # None where a visit has no date
-    baseline_n_used: int | None = None  # voxels with a T2; None where the visit lacks the disc
-    followup_n_used: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class VisitRow:
     """One visit, with its place in the participant's order (``None`` when the order is not known)."""
 
     record: VisitRecord
     number: int | None
     ordered_by: str
-
-
-@dataclass(frozen=True, slots=True)
-class Column(Generic[Row]):
-    """A column: its name, what it tells, where its value comes from; its unit, decimals and words if it has any."""
-
-    name: str
-    description: str
-    value: Callable[[Row], Any]
-    units: str = ""
-    decimals: int | None = None
-    levels: Mapping[str, str] | None = None  # every word that may stand in the column, and what it means
-
-    def entry(self) -> dict[str, Any]:
-        """Return the column's entry in the data dictionary."""
-        words = {"Description": self.description, "Units": self.units, "Levels": dict(self.levels or {})}
-        return {key: text for key, text in words.items() if text}
 
 
 def _labels_of(row: DiscRow | VisitRow) -> str | None:
@@ -99,49 +76,6 @@ def _left_out(flag: Flag) -> Column[DiscRow]:
     return Column(f"n_{name}", text, lambda row: row.measure.n_left_out[flag])
 
 
-def _changed(
-    name: str,
-    description: str,
-    units: str = "ms",
-    decimals: int | None = 3,
-    levels: Mapping[str, str] | None = None,
-) -> Column[ChangeRow]:
-    return Column(name, description, lambda row: getattr(row.change, name), units, decimals, levels)
-
-
-_PARTICIPANT = "Participant, as named by the study folder (or pseudonym)"
-_LEVEL = "Disc, by its two vertebrae"
-_LEVELS = {level: f"Disc between {level.replace('/', ' and ')}" for level in LEVELS}
-_REGION = "Region of the disc"
-_REGIONS = {
-    "disc": "Whole disc",
-    "NP": "Nucleus pulposus",
-    "AF": "Annulus fibrosus; prefer the median: the inner edge holds some nucleus",
-    "AF_anterior": "Annulus fibrosus, front part",
-    "AF_posterior": "Annulus fibrosus, back part",
-    "strip1": "First fifth of the disc from the front, by length along its mid-surface",
-    "strip2": "Second fifth from the front",
-    "strip3": "Third fifth: the centre",
-    "strip4": "Fourth fifth from the front",
-    "strip5": "Last fifth: the back",
-    "disc_mid": "Mid-sagittal slices of the whole disc",
-    "NP_mid": "Mid-sagittal slices of the nucleus pulposus",
-    "AF_mid": "Mid-sagittal slices of the annulus fibrosus",
-    "posterior": "Posterior end of the disc, 10 % of its length unless the protocol says otherwise",
-}
-_SCHEME = "The scheme that defines the region"
-_SCHEMES = {
-    "np-af": "Primary: annulus at the front and back end, nucleus between",
-    "strips": "Five strips of equal length from front to back",
-    "mid-sagittal": "np-af in the slices about the disc's middle only",
-    "posterior": "The posterior end of the disc",
-}
-_ROLE = "What the disc is to the study"
-_ROLES = {
-    "index": "Treated disc, as participants.tsv names it",
-    "control": "Any other disc of a participant whose treated disc is named",
-    "unknown": "No treated disc is named for the participant",
-}
 _STATUS = {
     "done": "Measured; its maps are written",
     "quarantined": "Refused, see code and reason; it has no rows in discs.tsv and changes.tsv",
@@ -173,14 +107,12 @@ _REVIEW = {
     ReviewCode.TOO_FEW_SLICES: "A disc is seen in too few slices",
     ReviewCode.INDEX_LEVEL_NOT_FOUND: "The treated disc is not among those labelled",
 }
-_LACKING = "n/a where the visit lacks the disc"
-
 DISC_COLUMNS: tuple[Column[DiscRow], ...] = (
-    Column("participant_id", _PARTICIPANT, lambda row: row.record.participant_id),
+    Column("participant_id", PARTICIPANT, lambda row: row.record.participant_id),
     Column("session_id", "Visit; quarantined ones have no rows, see visits.tsv", lambda row: row.record.session_id),
-    _measured("level", _LEVEL, levels=_LEVELS),
-    _measured("region", _REGION, levels=_REGIONS),
-    Column("role", _ROLE, lambda row: row.record.role(row.measure.level), levels=_ROLES),
+    _measured("level", LEVEL, levels=LEVEL_WORDS),
+    _measured("region", REGION, levels=REGION_WORDS),
+    Column("role", ROLE, lambda row: row.record.role(row.measure.level), levels=ROLE_WORDS),
     _measured("n_voxels", "Voxels in the region"),
     _measured("n_used", "Voxels with a T2"),
     *(_left_out(flag) for flag in Flag if flag is not Flag.OK),
@@ -205,12 +137,12 @@ DISC_COLUMNS: tuple[Column[DiscRow], ...] = (
         lambda row: row.record.confidence(row.measure.level),
         decimals=3,
     ),
-    Column("scheme", _SCHEME, lambda row: SCHEME_OF[row.measure.region], levels=_SCHEMES),
+    Column("scheme", SCHEME, lambda row: SCHEME_OF[row.measure.region], levels=SCHEME_WORDS),
 )
 
 
 def _median_under(region: str) -> Column[RoiRow]:
-    text = f"Median T2, {_REGIONS[region]}; n/a where its scheme was not measured"
+    text = f"Median T2, {REGION_WORDS[region]}; n/a where its scheme was not measured"
     return Column(f"t2_{region}_ms", text, lambda row: row.median_ms(region), "ms", 3)
 
 
@@ -221,10 +153,10 @@ def _spread(name: str, description: str, units: str) -> Column[RoiRow]:
 _OTHER_REGIONS = [region for region in SCHEME_OF if region not in {*COMPARED_REGIONS["NP"], *COMPARED_REGIONS["disc"]}]
 
 ROI_COLUMNS: tuple[Column[RoiRow], ...] = (
-    Column("participant_id", _PARTICIPANT, lambda row: row.record.participant_id),
+    Column("participant_id", PARTICIPANT, lambda row: row.record.participant_id),
     Column("session_id", "Visit; quarantined ones have no rows, see visits.tsv", lambda row: row.record.session_id),
-    Column("level", _LEVEL, lambda row: row.sensitivity.level, levels=_LEVELS),
-    Column("role", _ROLE, lambda row: row.record.role(row.sensitivity.level), levels=_ROLES),
+    Column("level", LEVEL, lambda row: row.sensitivity.level, levels=LEVEL_WORDS),
+    Column("role", ROLE, lambda row: row.record.role(row.sensitivity.level), levels=ROLE_WORDS),
     *map(_median_under, COMPARED_REGIONS["NP"]),
     _spread("np_spread_ms", "Greatest minus smallest median of the three definitions of the nucleus before", "ms"),
     _spread("np_spread_pct", "The same in per cent of the primary definition, t2_NP_ms", "%"),
@@ -235,30 +167,12 @@ ROI_COLUMNS: tuple[Column[RoiRow], ...] = (
 )
 
 
-CHANGE_COLUMNS: tuple[Column[ChangeRow], ...] = (
-    Column("participant_id", _PARTICIPANT, lambda row: row.participant_id),
-    _changed("level", f"{_LEVEL}; every disc of either visit", "", None, _LEVELS),
-    _changed("region", _REGION, "", None, _REGIONS),
-    Column("role", _ROLE, lambda row: row.role, levels=_ROLES),
-    _changed("baseline_t2_median_ms", f"Median T2 at baseline; {_LACKING}"),
-    _changed("followup_t2_median_ms", f"Median T2 at follow-up; {_LACKING}"),
-    _changed("change_ms", "Follow-up minus baseline"),
-    _changed("change_pct", "Change in per cent of baseline", "%"),
-    Column("baseline_session_id", "First visit of the participant", lambda row: row.baseline_session_id),
-    Column("followup_session_id", "Visit compared with it", lambda row: row.followup_session_id),
-    Column("interval_days", "Days from baseline to follow-up; n/a without dates", lambda row: row.interval_days, "d"),
-    Column("baseline_n_used", f"Voxels with a T2 at baseline; {_LACKING}", lambda row: row.baseline_n_used),
-    Column("followup_n_used", f"Voxels with a T2 at follow-up; {_LACKING}", lambda row: row.followup_n_used),
-    Column("scheme", _SCHEME, lambda row: SCHEME_OF[row.change.region], levels=_SCHEMES),
-)
-
-
 def _record(name: str, description: str, levels: Mapping[str, str] | None = None) -> Column[VisitRow]:
     return Column(name, description, lambda row: getattr(row.record, name), levels=levels)
 
 
 VISIT_COLUMNS: tuple[Column[VisitRow], ...] = (
-    Column("participant_id", _PARTICIPANT, lambda row: row.record.participant_id),
+    Column("participant_id", PARTICIPANT, lambda row: row.record.participant_id),
     Column("session_id", "Visit", lambda row: row.record.session_id),
     Column("visit_number", "Place in the participant's order of visits, from 1", lambda row: row.number),
     Column("ordered_by", "What the order rests on", lambda row: row.ordered_by, levels=_ORDERED_BY),
@@ -266,7 +180,7 @@ VISIT_COLUMNS: tuple[Column[VisitRow], ...] = (
     _record("code", "Code of the refusal"),
     _record("reason", "The refusal in words"),
     _record("acquisition_date", "Date of acquisition, where the header tells one"),
-    _record("index_level", "Treated disc of the participant", _LEVELS),
+    _record("index_level", "Treated disc of the participant", LEVEL_WORDS),
     Column("n_discs", "Discs labelled", lambda row: len(row.record.levels) if row.record.is_done else None),
     Column("labels", "Where the visit's labels come from", _labels_of, levels=_LABELS),
     Column(
@@ -308,31 +222,8 @@ def table_files(
 ) -> tuple[StoredFile, ...]:
     """Return ``discs``, ``changes``, ``visits``, ``roi_sensitivity``: each a ``.tsv`` with its ``.json`` dictionary."""
     return (
-        *_table("discs", DISC_COLUMNS, discs),
-        *_table("changes", CHANGE_COLUMNS, changes),
-        *_table("visits", VISIT_COLUMNS, visits),
-        *_table("roi_sensitivity", ROI_COLUMNS, sensitivities),
+        *table("discs", DISC_COLUMNS, discs),
+        *table("changes", CHANGE_COLUMNS, changes),
+        *table("visits", VISIT_COLUMNS, visits),
+        *table("roi_sensitivity", ROI_COLUMNS, sensitivities),
     )
-
-
-def _table(name: str, columns: Sequence[Column[Row]], rows: Iterable[Row]) -> tuple[StoredFile, StoredFile]:
-    lines = ["\t".join(column.name for column in columns)]
-    lines += ["\t".join(cell(column.value(row), column.decimals) for column in columns) for row in rows]
-    dictionary = {column.name: column.entry() for column in columns}
-    return (
-        StoredFile(path=PurePosixPath(f"{name}.tsv"), content=("\n".join(lines) + "\n").encode()),
-        StoredFile(path=PurePosixPath(f"{name}.json"), content=(json.dumps(dictionary, indent=2) + "\n").encode()),
-    )
-
-
-def cell(value: object, decimals: int | None = None) -> str:
-    """Return a value as the tables write it: ``n/a`` when missing, fixed decimals, no tab or line break.
-
-    Source: BIDS 1.9.0, "Tabular files" (missing values are ``n/a``).
-    """
-    if value is None or value == "" or (isinstance(value, float) and not math.isfinite(value)):
-        return "n/a"
-    if isinstance(value, float) and decimals is not None:
-        text = f"{value:.{decimals}f}"
-        return text.removeprefix("-") if float(text) == 0 else text
-    return " ".join(str(value).split())

@@ -6,6 +6,7 @@ import secrets
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import product
 from pathlib import Path, PurePosixPath
 
 from t2disc.errors import WriteFailed
@@ -104,7 +105,8 @@ def sweep_leftovers(out: Path) -> int:
     """
     n_swept = 0
     with storing("the output folder"):
-        for folder in sorted({*out.glob(f"sub-*/.ses-*{_STAGED}"), *out.glob(f"sub-*/.ses-*{_ASIDE}")}):
+        kinds = product(("sub-*", "sub-*/pairs"), (_STAGED, _ASIDE))
+        for folder in sorted({path for home, suffix in kinds for path in out.glob(f"{home}/.ses-*{suffix}")}):
             if folder.parent.is_symlink():
                 continue
             target = folder.with_name(folder.name[1:].split(".")[0])

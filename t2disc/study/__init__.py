@@ -9,9 +9,19 @@ from t2disc.study.missing import participant_warnings
 from t2disc.study.notes import T2_STAR
 from t2disc.study.order import VisitOrder, order_visits
 from t2disc.study.outputs import refuse_misplaced_out
-from t2disc.study.pair import StudySummary, order_warnings, summarise, write_summary
+from t2disc.study.pair import (
+    Pair,
+    PairResult,
+    analyse_pair,
+    failed_pair_record,
+    pair_basis,
+    pair_figures,
+    pair_files,
+    pair_record,
+)
 from t2disc.study.protocolfile import read_protocol
 from t2disc.study.pseudonym import PseudonymKey, read_key, read_or_lend_key, read_or_make_key
+from t2disc.study.summary import StudySummary, order_warnings, pairs_of, summarise, write_summary
 from t2disc.study.visit import (
     Inspection,
     VisitResult,
@@ -27,19 +37,28 @@ __all__ = [
     "T2_STAR",
     "Inspection",
     "LabelFolders",
+    "Pair",
+    "PairResult",
     "PseudonymKey",
     "StudySummary",
     "VisitOrder",
     "VisitResult",
+    "analyse_pair",
     "analyse_visit",
     "correction_warnings",
     "corrections_folder",
     "detect_layout",
+    "failed_pair_record",
     "find_visits",
     "inspect_visit",
     "label_warnings",
     "order_visits",
     "order_warnings",
+    "pair_basis",
+    "pair_figures",
+    "pair_files",
+    "pair_record",
+    "pairs_of",
     "participant_warnings",
     "read_key",
     "read_or_lend_key",

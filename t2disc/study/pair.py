@@ -1,126 +1,200 @@
-"""The story of a pair of visits: which is the baseline, and what changed; told from the visits' records."""
+"""The story of a pair of visits: from the maps of both to the change of every disc, and what is kept of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date
-from itertools import groupby
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from t2disc import store
-from t2disc.errors import VisitOrderUnknown
-from t2disc.model import Change
-from t2disc.study.order import VisitOrder, order_visits
-from t2disc.study.visit import Inspection
+import numpy as np
 
-_ANOTHER_ORDER = {
-    "names": "the visits' names tell another order",
-    "visit_order": "[study] visit_order of the protocol file puts the visits in another order",
-}
+from t2disc import store
+from t2disc.errors import LevelsSlipped, MatchError, T2DiscError, VisitsUnalike
+from t2disc.model import Change, DiscLabels, DiscShape, Drift, MatchedLabels, VisitMatch
+
+_NOT_COMPARABLE = (LevelsSlipped, VisitsUnalike)  # one name, but not one disc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StudySummary:
-    """All visits of a study, their discs and their changes, and what should be looked at."""
+class Pair:
+    """Two measured visits of a participant: the first, and a later one."""
 
-    discs: tuple[store.DiscRow, ...]
-    changes: tuple[store.ChangeRow, ...]
-    visits: tuple[store.VisitRow, ...]
-    warnings: tuple[str, ...] = ()
-    sensitivities: tuple[store.RoiRow, ...] = ()
+    baseline: store.VisitRecord
+    followup: store.VisitRecord
+
+    @property
+    def key(self) -> str:
+        """The pair in a line: ``sub-01/ses-month12 since ses-baseline``."""
+        return f"{self.followup.key} since {self.baseline.session_id}"
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """Participant, baseline session, follow-up session."""
+        return self.baseline.participant_id, self.baseline.session_id, self.followup.session_id
 
 
-def summarise(records: Sequence[store.VisitRecord], visit_order: Sequence[str] = ()) -> StudySummary:
-    """Put all visits of a study in order and compare each later visit with its participant's first.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PairResult:
+    """A pair, measured; without a match where the two visits cannot be compared disc by disc."""
 
-    A participant whose visits cannot be put in order is measured all the same; only its changes are left out, with a
-    warning. The first visit stays the baseline even when it is quarantined: its discs are then missing from the
-    changes, and no other visit takes its place.
+    pair: Pair
+    baseline: store.StoredVisit
+    followup: store.StoredVisit
+    match: VisitMatch | None
+    refusal: T2DiscError | None
+    matched: MatchedLabels | None  # the part that both visits agree on
+    changes: tuple[Change, ...]
+    drift: Drift
+    shapes: tuple[tuple[DiscShape, ...], tuple[DiscShape, ...]]
+
+
+def analyse_pair(pair: Pair, out: Path, *, n_threads: int = 1) -> PairResult:
+    """Match the discs of two visits that were published in ``out``, and measure their change in every region.
+
+    Raises
+    ------
+    OutputsDamaged
+        ``outputs-damaged``: the maps of a visit cannot be read back.
     """
-    discs: list[store.DiscRow] = []
-    changes: list[store.ChangeRow] = []
-    visits: list[store.VisitRow] = []
-    sensitivities: list[store.RoiRow] = []
-    warnings: list[str] = []
-    by_key = sorted(records, key=lambda record: (record.participant_id, record.session_id))
-    for participant_id, group in groupby(by_key, key=lambda record: record.participant_id):
-        of_session = {record.session_id: record for record in group}
-        order = _order({s: record.acquisition_date for s, record in of_session.items()}, visit_order)
-        ordered = [of_session[session_id] for session_id in order.session_ids]
-        warnings += _warnings(participant_id, order)
-        is_ordered = order.ordered_by != "unknown"
-        for number, record in enumerate(ordered, start=1):
-            row = store.VisitRow(record=record, number=number if is_ordered else None, ordered_by=order.ordered_by)
-            visits.append(row)
-            discs += [store.DiscRow(record=record, measure=measure) for measure in record.measures]
-            sensitivities += [store.RoiRow(record=record, sensitivity=item) for item in record.roi_sensitivity]
-        if is_ordered:
-            changes += _changes(ordered)
-    return StudySummary(
-        discs=tuple(discs),
+    from t2disc.measure import measure_changes
+
+    before, after = (store.read_visit(out, record) for record in (pair.baseline, pair.followup))
+    own = MatchedLabels(roi="own", baseline=before.discs, followup=after.discs)
+    match, regions, refusal = _matched(before, after, n_threads)
+    changes = [
+        change for labels in (*regions, own) for change in measure_changes(before.t2map, after.t2map, labels, match)
+    ]
+    if isinstance(refusal, _NOT_COMPARABLE):
+        changes = [replace(change, is_comparable=False) for change in changes]
+    return PairResult(
+        pair=pair,
+        baseline=before,
+        followup=after,
+        match=match,
+        refusal=refusal,
+        matched=regions[0] if regions else None,
         changes=tuple(changes),
-        visits=tuple(visits),
-        warnings=tuple(warnings),
-        sensitivities=tuple(sensitivities),
+        drift=pair_drift(pair),
+        shapes=(_shapes(before), _shapes(after)),
     )
 
 
-def write_summary(out: Path, summary: StudySummary) -> None:
-    """Write the study's tables into the output folder; a table that would not change stays."""
-    for file in store.table_files(summary.discs, summary.changes, summary.visits, summary.sensitivities):
-        store.update_file(out.joinpath(*file.path.parts), file.content)
+def _matched(
+    before: store.StoredVisit, after: store.StoredVisit, n_threads: int
+) -> tuple[VisitMatch | None, tuple[MatchedLabels, ...], T2DiscError | None]:
+    """Return the match with the regions carried by it, or why there is none."""
+    from t2disc.register import carry_regions, match_visits
 
-
-def order_warnings(inspections: Sequence[Inspection], visit_order: Sequence[str] = ()) -> Iterator[str]:
-    """Tell, before anything is measured, whose visits cannot be put in order or contradict their names."""
-    by_key = sorted(inspections, key=lambda inspection: inspection.visit.participant_id)
-    for participant_id, group in groupby(by_key, key=lambda inspection: inspection.visit.participant_id):
-        dates = {inspection.visit.session_id: inspection.acquisition_date for inspection in group}
-        yield from _warnings(participant_id, _order(dates, visit_order))
-
-
-def _order(dates: dict[str, str | None], visit_order: Sequence[str]) -> VisitOrder:
     try:
-        return order_visits(dates, visit_order)
-    except VisitOrderUnknown:
-        return VisitOrder(session_ids=tuple(sorted(dates)), ordered_by="unknown")
+        match = match_visits(before, after, n_threads=n_threads)
+    except MatchError as refusal:
+        return None, (), refusal
+    return match, carry_regions(match, before.discs, after.discs), None
 
 
-def _warnings(participant_id: str, order: VisitOrder) -> Iterator[str]:
-    if order.ordered_by == "unknown":
-        yield str(VisitOrderUnknown("visits whose order neither dates nor names tell", where=participant_id))
-    if order.contradicted_by:
-        yield f"{participant_id}: {_ANOTHER_ORDER[order.contradicted_by]} than their dates; the dates were followed"
+def pair_drift(pair: Pair) -> Drift:
+    """Tell what about the scan differed between the two visits."""
+    from t2disc.measure import compare_acquisitions
+    from t2disc.model import Acquisition
+
+    before, after = pair.baseline, pair.followup
+    return compare_acquisitions(
+        before.acquisition or Acquisition(),
+        after.acquisition or Acquisition(),
+        baseline_echo_times_ms=before.fit.echo_times_ms if before.fit else None,
+        followup_echo_times_ms=after.fit.echo_times_ms if after.fit else None,
+    )
 
 
-def _changes(ordered: Sequence[store.VisitRecord]) -> Iterator[store.ChangeRow]:
+def _shapes(visit: store.StoredVisit) -> tuple[DiscShape, ...]:
+    from t2disc.measure import measure_shapes
+
+    regions = visit.record.regions
+    return measure_shapes(visit.discs, mid_sagittal_mm=regions.mid_sagittal_mm) if regions else ()
+
+
+def pair_record(result: PairResult, basis: store.PairBasis | None) -> store.PairRecord:
+    """Return what the table of changes and a later run need to know of a pair."""
+    match, refusal = result.match, result.refusal
+    record = _empty_record(result.pair, result.drift, basis, refusal)
+    return replace(
+        record,
+        correlation=match.correlation if match else np.nan,
+        matches=tuple(_facts(match, result.baseline.discs)) if match else (),
+        missing=match.missing if match else (),
+        changes=result.changes,
+        baseline_shapes=result.shapes[0],
+        followup_shapes=result.shapes[1],
+    )
+
+
+def _facts(match: VisitMatch, discs: DiscLabels) -> Iterator[store.DiscMatchFacts]:
+    for disc in match.discs:
+        middle = np.argwhere(discs.mask(disc.level)).mean(axis=0)
+        yield store.DiscMatchFacts.of(disc, discs.affine[:3, :3] @ middle + discs.affine[:3, 3])
+
+
+def failed_pair_record(pair: Pair, fault: T2DiscError, basis: store.PairBasis | None) -> store.PairRecord:
+    """Return the record of a pair that could not be measured at all: the visits' own numbers side by side."""
     from t2disc.measure import compare_visits
 
-    baseline, *followups = ordered
-    for followup in followups:
-        if not (baseline.is_done and followup.is_done):
-            continue
-        for change in compare_visits(baseline.measures, followup.measures):
-            yield store.ChangeRow(
-                participant_id=baseline.participant_id,
-                role=baseline.role(change.level),
-                baseline_session_id=baseline.session_id,
-                followup_session_id=followup.session_id,
-                interval_days=_interval_days(baseline, followup),
-                baseline_n_used=_n_used(baseline, change),
-                followup_n_used=_n_used(followup, change),
-                change=change,
-            )
+    changes = compare_visits(pair.baseline.measures, pair.followup.measures)
+    return replace(_empty_record(pair, pair_drift(pair), basis, fault), changes=changes)
 
 
-def _interval_days(baseline: store.VisitRecord, followup: store.VisitRecord) -> int | None:
-    if baseline.acquisition_date is None or followup.acquisition_date is None:
-        return None
-    return (date.fromisoformat(followup.acquisition_date) - date.fromisoformat(baseline.acquisition_date)).days
+def _empty_record(
+    pair: Pair, drift: Drift, basis: store.PairBasis | None, refusal: T2DiscError | None
+) -> store.PairRecord:
+    participant_id, baseline, followup = pair.names
+    return store.PairRecord(
+        participant_id=participant_id,
+        baseline_session_id=baseline,
+        followup_session_id=followup,
+        drift=drift,
+        code=refusal.code if refusal else "",
+        reason=f"found {refusal.found}; {refusal.todo}" if refusal else "",
+        basis=basis,
+    )
 
 
-def _n_used(record: store.VisitRecord, change: Change) -> int | None:
-    """Return the voxels behind one side of a change; ``None`` where the visit lacks the disc."""
-    region = (change.level, change.region)
-    return next((m.n_used for m in record.measures if (m.level, m.region) == region), None)
+def pair_basis(pair: Pair, out: Path) -> store.PairBasis | None:
+    """Return the check sums of what a pair is measured from; ``None`` where a visit's outputs cannot be told."""
+    before, after = (_visit_sha256(record, out) for record in (pair.baseline, pair.followup))
+    return store.PairBasis(baseline_sha256=before, followup_sha256=after) if before and after else None
+
+
+def _visit_sha256(record: store.VisitRecord, out: Path) -> str | None:
+    """Return one check sum over a visit's images and those facts of its record that a pair uses."""
+    images = store.images_sha256(out / record.participant_id / record.session_id)
+    facts = (record.fit, record.acquisition, record.regions)
+    told = json.dumps([fact and asdict(fact) for fact in facts], sort_keys=True)
+    return hashlib.sha256(f"{images}\n{told}".encode()).hexdigest() if images else None
+
+
+def pair_files(result: PairResult) -> tuple[store.StoredFile, ...]:
+    """Compose the label maps of what both visits agree on, below the pair's folder."""
+    if result.matched is None:
+        return ()
+    participant_id, baseline, followup = result.pair.names
+    return (
+        *store.matched_files(f"{participant_id}_{baseline}", result.matched.baseline),
+        *store.matched_files(f"{participant_id}_{followup}", result.matched.followup),
+    )
+
+
+def pair_figures(result: PairResult) -> Iterator[store.StoredFile]:
+    """Draw the change of a pair: both visits, their difference within discs, and the discs' intervals."""
+    from t2disc.qc import plot_change
+
+    participant_id, baseline, followup = result.pair.names
+    figure = plot_change(
+        result.baseline,
+        result.followup,
+        result.match,
+        result.changes,
+        index_level=result.pair.baseline.index_level,
+        reason=result.refusal.found if result.refusal else "",
+    )
+    yield store.figure_file(f"{store.pair_stem(participant_id, baseline, followup)}_desc-change_T2", figure)
