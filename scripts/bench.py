@@ -15,6 +15,11 @@ and by t2disc, each in its own process, in turn.
 ``segment``: finding and naming the discs of 15 slices x 384 x 384 x 16 echoes in a process of its own, on one thread
 and on two: CPU seconds, peak memory (images included), check sum of the labels.
 
+``match``: matching a pair of visits of 15 slices x 384 x 384 with five discs, carrying their regions and measuring the
+changes in all four kinds of region, in processes of their own, on one thread and on two, twice each: seconds, peak
+memory (maps included), check sum of motions and carried regions. ``--cache FOLDER`` keeps the simulated pair for the
+next run.
+
 ``vendors``: median T2 of the nuclei of a simulated study of five vendors through ``t2disc fit``, against its truth.
 """
 
@@ -44,6 +49,7 @@ for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
+MATCHED = ("L1/L2", "L2/L3", "L3/L4", "L4/L5", "L5/S1")
 METHODS = ("scipy_curvefit", "numpy_loglin", "numpy_gn", "t2disc")
 REFERENCE = "scipy_curvefit"
 ECHOES = (8, 16)
@@ -65,6 +71,10 @@ def main() -> int:
         file, n_threads = arguments.find
         print(json.dumps(run_find(Path(file), int(n_threads))))
         return 0
+    if arguments.match:
+        file, n_threads = arguments.match
+        print(json.dumps(run_match(Path(file), int(n_threads))))
+        return 0
     for name in arguments.sections or SECTIONS:
         print(f"\n## {name}\n")
         SECTIONS[name](arguments)
@@ -77,6 +87,8 @@ def _arguments() -> argparse.Namespace:
         "sections", nargs="*", metavar="{" + ",".join(SECTIONS) + "}", help="what to measure; everything when left out"
     )
     parser.add_argument("--voxels", type=int, default=20_000, help="voxels to fit")
+    parser.add_argument("--cache", type=Path, help="folder that keeps the simulated pair of visits")
+    parser.add_argument("--match", nargs=2, help=argparse.SUPPRESS)  # a pair in its own process
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)  # a method in its own process
     parser.add_argument("--find", nargs=2, help=argparse.SUPPRESS)  # the discs of a stack in its own process
     parser.add_argument("--read", nargs=2, help=argparse.SUPPRESS)  # a reader in its own process
@@ -329,6 +341,68 @@ def _own_peak_mib() -> float:
     return int(line.split()[1]) / 1024
 
 
+def bench_match(arguments: argparse.Namespace) -> None:
+    """Print what it costs to match the discs of two visits, carry their regions and measure the changes."""
+    from simulated_pairs import draw_people, measured_pair, only_levels, save_pair
+
+    (person,) = draw_people(1, seed=11)
+    pair = only_levels(measured_pair(person, arguments.cache), MATCHED)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "pair.npz"
+        save_pair(pair, file)
+        print(f"{pair.before.t2map.shape} and {pair.after.t2map.shape} voxels, discs {', '.join(MATCHED)}\n")
+        runs = []
+        for n_threads in (1, 2, 1, 2):
+            command = [sys.executable, __file__, "--match", str(file), str(n_threads)]
+            runs.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+    print(
+        "| threads | wall s | CPU s | of it matching | carrying | measuring | imports, CPU s | peak MiB | discs | SHA-256 |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for run in sorted(runs, key=lambda run: int(run["threads"])):
+        print("| " + " | ".join(str(value) for value in run.values()) + " |")
+    print(f"\nThe same bytes in all runs: {'yes' if len({run['sha256'] for run in runs}) == 1 else 'NO'}")
+
+
+def run_match(file: Path, n_threads: int) -> dict[str, object]:
+    """Match and measure a pair once, in every kind of region; its seconds are without the imports."""
+    from simulated_pairs import load_pair
+
+    pair = load_pair(file)
+    clock = [time.process_time()]
+    from t2disc.measure import measure_changes
+    from t2disc.model import MatchedLabels
+    from t2disc.register import carry_regions, match_visits
+
+    wall = time.perf_counter()
+    clock.append(time.process_time())
+    match = match_visits(pair.before, pair.after, n_threads=n_threads)
+    clock.append(time.process_time())
+    carried = carry_regions(match, pair.before.discs, pair.after.discs)
+    clock.append(time.process_time())
+    own = MatchedLabels(roi="own", baseline=pair.before.discs, followup=pair.after.discs)
+    for labels in (*carried, own):
+        measure_changes(pair.before.t2map, pair.after.t2map, labels, match)
+    clock.append(time.process_time())
+    wall = time.perf_counter() - wall
+    imports_s, *steps_s = np.diff(clock).round(2).tolist()
+    found = hashlib.sha256(b"".join(disc.motion.tobytes() for disc in match.discs))
+    for labels in carried:
+        for visit in (labels.baseline, labels.followup):
+            for values in (visit.discs, visit.regions, *(scheme.values for scheme in visit.schemes)):
+                found.update(values.tobytes())
+    return {
+        "threads": n_threads,
+        "wall_s": round(wall, 2),
+        "cpu_s": round(sum(steps_s), 2),
+        **dict(zip(("match", "carry", "measure"), steps_s, strict=True)),
+        "imports_s": imports_s,
+        "peak_mib": round(_own_peak_mib()),
+        "discs": len(match.discs),
+        "sha256": found.hexdigest()[:16],
+    }
+
+
 def bench_vendors(arguments: argparse.Namespace) -> None:  # noqa: ARG001 - the sections' signature
     """Print the error of the nuclei's median T2 for each vendor (5 participants, 2 visits, 5 discs)."""
     from t2disc.simulate import VENDORS, default_study, simulate_study
@@ -366,6 +440,7 @@ SECTIONS: dict[str, Callable[[argparse.Namespace], None]] = {
     "ingest": bench_ingest,
     "coverage": bench_coverage,
     "segment": bench_segment,
+    "match": bench_match,
     "vendors": bench_vendors,
 }
 

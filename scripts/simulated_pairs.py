@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,6 +122,26 @@ def _measured(scan: Scan) -> MeasuredScan:
     signal = np.moveaxis(np.stack([scan.grid.to_nifti_order(echo) for echo in scan.magnitude]), 0, -1)
     stack = EchoStack(signal=signal, echo_times_ms=np.array(scan.echo_times_ms), affine=scan.grid.affine)
     return MeasuredScan(t2map=t2disc.fit_t2(stack), discs=t2disc.find_discs(stack))
+
+
+def only_levels(pair: SimulatedPair, levels: tuple[str, ...]) -> SimulatedPair:
+    """Return a pair of whose discs only some were found."""
+    return replace(pair, before=_only(pair.before, levels), after=_only(pair.after, levels))
+
+
+def _only(scan: MeasuredScan, levels: tuple[str, ...]) -> MeasuredScan:
+    discs = scan.discs
+    kept = tuple(level for level in discs.levels if level in levels)
+    inside = np.isin(discs.discs, [DiscLabels.value_of(level) for level in kept])
+    labels = replace(
+        discs,
+        discs=np.where(inside, discs.discs, 0).astype(np.uint8),
+        regions=np.where(inside, discs.regions, 0).astype(np.uint8),
+        schemes=tuple(replace(one, values=np.where(inside, one.values, 0).astype(np.uint8)) for one in discs.schemes),
+        levels=kept,
+        confidences=(),
+    )
+    return replace(scan, discs=labels)
 
 
 # ------------------------------------------------------------------------------------------------ keeping
