@@ -206,5 +206,7 @@ def _show(request: FitRequest, outcome: StudyOutcome, *, seconds: float) -> None
 
     console = stdout_console()
     show_summary(console, outcome.summary, with_labels=request.labels_dir is not None)
-    show_places(console, request.out, outcome.summary.visits, with_figures=request.with_figures)
+    summary = outcome.summary
+    has_changes = bool(summary.changes)
+    show_places(console, request.out, summary.visits, with_figures=request.with_figures, has_changes=has_changes)
     show_effort(console, outcome.summary.visits, n_skipped=outcome.n_skipped, seconds=seconds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from t2disc.model import Inventory, LeftOut
+    from t2disc.model import Change, Inventory, LeftOut
     from t2disc.store import ChangeRow, DiscRow, VisitRecord, VisitRow
     from t2disc.study import Inspection, StudySummary
 
@@ -95,14 +95,18 @@ def _show_reviews(console: Console, records: Sequence[VisitRecord]) -> None:
             _line(console, f"    {record.key}  {reason}")
 
 
-def show_places(console: Console, out: Path, visits: Iterable[VisitRow], *, with_figures: bool) -> None:
+def show_places(
+    console: Console, out: Path, visits: Iterable[VisitRow], *, with_figures: bool, has_changes: bool
+) -> None:
     """Print where the maps, the tables and the pictures lie."""
     n_done = sum(row.record.is_done for row in visits)
     if n_done:
         _line(console, f"Maps      {out / 'sub-*' / 'ses-*' / 'anat'}")
     if n_done and with_figures:
         _line(console, f"Pictures  {out / 'sub-*' / 'ses-*' / 'figures'}")
-    _line(console, f"Tables    {out / 'discs.tsv'}, changes.tsv, visits.tsv")
+    if n_done and with_figures and has_changes:
+        _line(console, f"          {out / 'sub-*' / 'pairs' / '*' / 'figures'}")
+    _line(console, f"Tables    {out / 'discs.tsv'}, changes.tsv, roi_sensitivity.tsv, visits.tsv")
 
 
 def show_effort(console: Console, visits: Iterable[VisitRow], *, n_skipped: int, seconds: float) -> None:
@@ -142,15 +146,40 @@ def _median(row: DiscRow | None) -> str:
 
 
 def _change_table(rows: Sequence[ChangeRow]) -> Table:
-    words, numbers = ("participant", "level", "role", "from", "to"), ("T2", "T2", "change", "%")
+    """One line per disc and pair: the primary change, in the regions both visits agree on, with its interval."""
+    words, numbers = (
+        ("participant", "level", "role", "from", "to"),
+        ("T2", "T2", "change", "%", "95 % interval", "> RC"),
+    )
     table = _table("Change of median T2 of the nucleus, ms", words, numbers)
-    for row in rows:
+    table.add_column("to review", no_wrap=True)
+    for row in _primary(rows):
         change = row.change
-        if change.region == "NP":
-            visits = (row.baseline_session_id, row.followup_session_id)
-            values = (change.baseline_t2_median_ms, change.followup_t2_median_ms, change.change_ms, change.change_pct)
-            table.add_row(row.participant_id, change.level, row.role, *visits, *map(_one_decimal, values))
+        visits = (row.baseline_session_id, row.followup_session_id)
+        values = (change.baseline_t2_median_ms, change.followup_t2_median_ms, change.change_ms, change.change_pct)
+        cells = (*map(_one_decimal, values), _interval(change), _yes_no(change.exceeds_rc), ", ".join(row.codes))
+        table.add_row(row.participant_id, change.level, row.role, *visits, *cells)
     return table
+
+
+def _primary(rows: Sequence[ChangeRow]) -> Iterator[ChangeRow]:
+    """Yield each disc's change of the nucleus in matched regions; by the visits' own outlines where there are none."""
+    nuclei = [row for row in rows if row.change.region == "NP"]
+    discs: dict[tuple[str, str, str], ChangeRow] = {}
+    for row in nuclei:
+        key = (row.participant_id, row.followup_session_id, row.change.level)
+        if row.change.roi == "matched" or key not in discs:
+            discs[key] = row
+    yield from discs.values()
+
+
+def _interval(change: Change) -> str:
+    low, high = change.interval_ms
+    return f"{_one_decimal(low)} to {_one_decimal(high)}" if math.isfinite(low) else "n/a"
+
+
+def _yes_no(value: bool | None) -> str:
+    return "n/a" if value is None else ("yes" if value else "no")
 
 
 def _one_decimal(value: float) -> str:

@@ -104,8 +104,8 @@ def _measure(
         level=level,
         region=region,
         roi=labels.roi,
-        baseline_n_used=before.t2_ms.size,
-        followup_n_used=after.t2_ms.size,
+        baseline_n_used=before.t2_ms.size if level in labels.baseline.levels else None,
+        followup_n_used=after.t2_ms.size if level in labels.followup.levels else None,
         baseline_t2_median_ms=before.median_ms,
         followup_t2_median_ms=after.median_ms,
         noise_se_ms=math.hypot(_noise_se_ms(before, baseline), _noise_se_ms(after, followup)),
@@ -190,8 +190,8 @@ def _compare(level: str, region: str, before: DiscMeasure | None, after: DiscMea
     return Change(
         level=level,
         region=region,
-        baseline_n_used=before.n_used if before else 0,
-        followup_n_used=after.n_used if after else 0,
+        baseline_n_used=before.n_used if before else None,
+        followup_n_used=after.n_used if after else None,
         baseline_t2_median_ms=before.t2_median_ms if before else np.nan,
         followup_t2_median_ms=after.t2_median_ms if after else np.nan,
     )

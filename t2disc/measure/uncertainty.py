@@ -65,7 +65,7 @@ def _spread(values: Floats) -> float:
 
 def _density(values: Floats, at: float, spread: float) -> float:
     """Return the density of values at a point, per ms, by a Gaussian kernel."""
-    width = _SILVERMAN * min(spread, float(values.std())) * float(values.size) ** -0.2
+    width = _SILVERMAN * min(spread, float(values.std())) * math.pow(values.size, -0.2)
     return float(np.exp(-(((at - values) / width) ** 2) / 2).mean()) / (width * math.sqrt(2 * math.pi))
 
 

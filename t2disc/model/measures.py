@@ -101,7 +101,7 @@ class Change:
     roi
         Whose outlines, see ROIS: ``matched`` (primary), ``own``, ``baseline`` or ``followup``.
     baseline_n_used, followup_n_used
-        Voxels with a T2 at each visit.
+        Voxels with a T2 at each visit; ``None`` where it lacks the disc.
     baseline_t2_median_ms, followup_t2_median_ms
         Median T2 at each visit, ms.
     change_ms, change_pct
@@ -121,8 +121,8 @@ class Change:
     level: str
     region: str
     roi: Roi = "own"
-    baseline_n_used: int = 0
-    followup_n_used: int = 0
+    baseline_n_used: int | None = None
+    followup_n_used: int | None = None
     baseline_t2_median_ms: float = math.nan
     followup_t2_median_ms: float = math.nan
     noise_se_ms: float = math.nan

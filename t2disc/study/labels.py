@@ -11,8 +11,8 @@ from typing import Literal
 from t2disc.errors import LabelsMissing, LabelsRepeated
 from t2disc.model import LabelMap, Visit
 
-_NOT_DISCS = re.compile(r"_desc-(regions|strips|midsagittal|posterior)_dseg\.")
-"""t2disc's own maps of regions, which lie beside its map of discs."""
+_NOT_DISCS = re.compile(r"_desc-(regions|strips|midsagittal|posterior|matcheddiscs|matchedregions)_dseg\.")
+"""t2disc's own maps of regions, which lie beside its map of discs, and those of pairs of visits."""
 _FOUND_HERE = "discs are found automatically"
 _NOT_LABELLED = "no disc is labelled"
 
