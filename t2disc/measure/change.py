@@ -142,6 +142,7 @@ def _place_se_ms(
     carried_mm = after.places_mm @ back[:3, :3].T + back[:3, 3]
     axes = anatomical_axes(affine)
     frame = affine[:3, axes] / np.linalg.norm(affine[:3, axes], axis=0)
+    frame *= np.where(np.diag(frame) < 0, -1.0, 1.0)  # a region is cut alike whichever way its voxels are counted
     return change_se_by_parts_ms(before.places_mm, before.t2_ms, carried_mm, after.t2_ms, frame)
 
 

@@ -12,6 +12,7 @@ Floats = NDArray[np.float64]
 N_SIDEWAYS, N_FRONT_BACK = 4, 2
 """Parts of a region from left to right, and from front to back: each of thousands of cubic millimetres."""
 _LEAST_PARTS = 4
+_TIE_MM = 1e-3  # voxels of one row lie on one side of a cut through it, however their places were rounded
 
 
 def change_se_by_parts_ms(
@@ -63,8 +64,8 @@ def _cuts(places: Floats) -> tuple[Floats, Floats]:
 def _part_of(places: Floats, cuts: tuple[Floats, Floats]) -> NDArray[np.intp]:
     """Return the number of the part that each place ``(V, 3)`` lies in."""
     sideways, front_back = cuts
-    number: NDArray[np.intp] = np.searchsorted(sideways, places[:, 0]) * N_FRONT_BACK + np.searchsorted(
-        front_back, places[:, 1]
+    number: NDArray[np.intp] = np.searchsorted(sideways + _TIE_MM, places[:, 0]) * N_FRONT_BACK + np.searchsorted(
+        front_back + _TIE_MM, places[:, 1]
     )
     return number
 

@@ -23,7 +23,8 @@ def median_se_ms(t2_ms: Floats, t2_se_ms: Floats, *, voxels_per_sample: float = 
         se = sqrt(D sum(p (1 - p))) / (n f(m))
 
     In a uniform region this is the textbook ``sqrt(pi / 2) s / sqrt(n)``; where T2 differs between voxels by more than
-    its noise, less.
+    its noise, less. Where not even one voxel is expected to cross, as in the gap between two tissues, the median has
+    the noise of the one or two voxels that it is made of.
 
     Parameters
     ----------
@@ -52,9 +53,16 @@ def median_se_ms(t2_ms: Floats, t2_se_ms: Floats, *, voxels_per_sample: float = 
         return math.nan
     signal_share = max(0.0, 1 - float(np.mean(se**2)) / spread**2)
     crossing = _normal_cdf(signal_share * (median - t2) / se)
+    n_crossing = float((crossing * (1 - crossing)).sum())
     independent: float = voxels_per_sample if voxels_per_sample >= 1 else 1.0
-    n_uncertain = float((crossing * (1 - crossing)).sum())
-    return math.sqrt(independent * n_uncertain) / (float(t2.size) * _density(t2, median, spread))
+    crossed_ms = math.sqrt(independent * n_crossing) / (float(t2.size) * _density(t2, median, spread))
+    return crossed_ms if n_crossing >= 1 else max(crossed_ms, _middle_se_ms(t2, se))
+
+
+def _middle_se_ms(t2_ms: Floats, t2_se_ms: Floats) -> float:
+    """Return the standard error of the mean of the middle voxel, or of the two in the middle."""
+    middle: Floats = t2_se_ms[np.argsort(t2_ms)][(t2_ms.size - 1) // 2 : t2_ms.size // 2 + 1]
+    return math.sqrt(float((middle**2).sum())) / float(middle.size)
 
 
 def _spread(values: Floats) -> float:

@@ -147,9 +147,10 @@ class Change:
     def se_ms(self) -> float:
         """Standard error of ``change_ms``: the greater of noise and place, and the noise floor as a third source.
 
-        ``se = sqrt(max(noise_se, place_se)**2 + floor**2)``
+        ``se = sqrt(max(noise_se, place_se)**2 + floor**2)``; of noise and place, the one that is known counts.
         """
-        return math.hypot(max(self.noise_se_ms, self.place_se_ms), self.floor_ms)
+        known_ms = [se for se in (self.noise_se_ms, self.place_se_ms) if not math.isnan(se)]
+        return math.hypot(max(known_ms, default=math.nan), self.floor_ms)
 
     @property
     def se_pct(self) -> float:
