@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
@@ -25,7 +23,8 @@ def carry_regions(match: VisitMatch, baseline: DiscLabels, followup: DiscLabels)
     ============  ========================================================================================
 
     A disc is carried by its own rigid motion. A voxel belongs to the carried disc where at least half of it does (by
-    linear interpolation of the mask); within it, it has the region of the nearest voxel. No image is resampled.
+    linear interpolation of the mask, which ends at the outer faces of the grid); within it, it has the region of the
+    nearest voxel. No image is resampled. Of the schemes, ``matched`` has those that both visits have.
 
     Parameters
     ----------
@@ -62,7 +61,7 @@ def carry_regions(match: VisitMatch, baseline: DiscLabels, followup: DiscLabels)
 def _only(labels: DiscLabels, levels: tuple[str, ...]) -> DiscLabels:
     """Return the labels of some levels only."""
     kept = np.isin(labels.discs, [DiscLabels.value_of(level) for level in levels])
-    return _labelled(labels, levels, [np.where(kept, part, 0) for part in _parts(labels)])
+    return _labelled(labels, levels, labels.schemes, [np.where(kept, part, 0) for part in _parts(labels)])
 
 
 def _carried(source: DiscLabels, target: DiscLabels, motions: dict[str, Matrix]) -> DiscLabels:
@@ -70,7 +69,7 @@ def _carried(source: DiscLabels, target: DiscLabels, motions: dict[str, Matrix])
     maps = [np.zeros(target.shape, np.uint8) for _ in _parts(source)]
     for level, motion in motions.items():
         _carry_disc(source, level, np.linalg.inv(target.affine) @ motion @ source.affine, maps)
-    return _labelled(replace(target, schemes=source.schemes), tuple(motions), maps)
+    return _labelled(target, tuple(motions), source.schemes, maps)
 
 
 def _carry_disc(source: DiscLabels, level: str, to_target: Matrix, maps: list[NDArray[np.uint8]]) -> None:
@@ -82,7 +81,7 @@ def _carry_disc(source: DiscLabels, level: str, to_target: Matrix, maps: list[ND
     grid = np.indices([part.stop - part.start for part in box]).reshape(3, -1).T
     back = np.linalg.inv(to_target)
     places = (grid + [part.start for part in box]) @ back[:3, :3].T + back[:3, 3]
-    share = map_coordinates(inside.astype(np.float32), places.T, order=1, mode="constant")
+    share = map_coordinates(inside.astype(np.float32), places.T, order=1, mode="grid-constant")
     taken = np.flatnonzero(share >= _HALF)
     voxels = tuple((grid[taken] + [part.start for part in box]).T)
     nearest = _nearest_inside(inside, places[taken])
@@ -114,10 +113,12 @@ def _reach(inside: NDArray[np.bool_], to_target: Matrix, shape: tuple[int, ...])
 
 def _agreed(own: DiscLabels, carried: DiscLabels) -> DiscLabels:
     """Return the voxels of each disc, and of each region, that both have."""
-    disc, *regions = zip(_parts(own), _parts(carried), strict=True)
-    same_disc = disc[0] == disc[1]
-    agreed = [np.where(same_disc & (one == other), one, 0) for one, other in regions]
-    return _labelled(own, own.levels, [np.where(same_disc, disc[0], 0), *agreed])
+    same_disc = own.discs == carried.discs
+    theirs = {scheme.scheme: scheme.values for scheme in carried.schemes}
+    common = tuple(scheme for scheme in own.schemes if scheme.scheme in theirs)
+    pairs = [(own.regions, carried.regions), *((scheme.values, theirs[scheme.scheme]) for scheme in common)]
+    agreed = [np.where(same_disc & (one == other), one, 0) for one, other in pairs]
+    return _labelled(own, own.levels, common, [np.where(same_disc, own.discs, 0), *agreed])
 
 
 def _parts(labels: DiscLabels) -> tuple[NDArray[np.uint8], ...]:
@@ -125,8 +126,10 @@ def _parts(labels: DiscLabels) -> tuple[NDArray[np.uint8], ...]:
     return (labels.discs, labels.regions, *(scheme.values for scheme in labels.schemes))
 
 
-def _labelled(like: DiscLabels, levels: tuple[str, ...], maps: list[NDArray[np.uint8]]) -> DiscLabels:
-    """Return labels with other maps, on the grid and by the schemes of ``like``."""
+def _labelled(
+    like: DiscLabels, levels: tuple[str, ...], divided: tuple[RegionMap, ...], maps: list[NDArray[np.uint8]]
+) -> DiscLabels:
+    """Return labels on the grid of ``like`` with other maps: discs, regions, and one for each scheme of ``divided``."""
     discs, regions, *schemes = (values.astype(np.uint8) for values in maps)
     return DiscLabels(
         discs=discs,
@@ -135,6 +138,6 @@ def _labelled(like: DiscLabels, levels: tuple[str, ...], maps: list[NDArray[np.u
         affine=like.affine,
         source=like.source,
         schemes=tuple(
-            RegionMap(scheme=scheme.scheme, values=values) for scheme, values in zip(like.schemes, schemes, strict=True)
+            RegionMap(scheme=scheme.scheme, values=values) for scheme, values in zip(divided, schemes, strict=True)
         ),
     )
