@@ -77,6 +77,7 @@ def show_summary(console: Console, summary: StudySummary, *, with_labels: bool) 
         _line(console, f"No disc was labelled; the maps were written.{todo}")
     if summary.changes:
         console.print(_change_table(summary.changes))
+        _show_matches(console, summary.changes)
     for row in summary.visits:
         if not row.record.is_done:
             _line(console, f"{row.record.key}  quarantined [{row.record.code}] {row.record.reason}")
@@ -148,18 +149,29 @@ def _median(row: DiscRow | None) -> str:
 def _change_table(rows: Sequence[ChangeRow]) -> Table:
     """One line per disc and pair: the primary change, in the regions both visits agree on, with its interval."""
     words, numbers = (
-        ("participant", "level", "role", "from", "to"),
-        ("T2", "T2", "change", "%", "95 % interval", "> RC"),
+        ("participant", "level", "role", "visit"),
+        ("T2 first", "T2", "change", "%", "95 % interval", "> RC"),
     )
-    table = _table("Change of median T2 of the nucleus, ms", words, numbers)
-    table.add_column("to review", no_wrap=True)
+    title = "Change of median T2 of the nucleus since the participant's first visit, ms"
+    table = _table(title, words, numbers)
     for row in _primary(rows):
         change = row.change
-        visits = (row.baseline_session_id, row.followup_session_id)
         values = (change.baseline_t2_median_ms, change.followup_t2_median_ms, change.change_ms, change.change_pct)
-        cells = (*map(_one_decimal, values), _interval(change), _yes_no(change.exceeds_rc), ", ".join(row.codes))
-        table.add_row(row.participant_id, change.level, row.role, *visits, *cells)
+        cells = (*map(_one_decimal, values), _interval(change), _yes_no(change.exceeds_rc))
+        table.add_row(row.participant_id, change.level, row.role, row.followup_session_id, *cells)
     return table
+
+
+def _show_matches(console: Console, rows: Sequence[ChangeRow]) -> None:
+    """Print which pairs were not matched and why, and which discs' matches a reader should look at."""
+    for key, group in groupby(rows, key=lambda row: (row.participant_id, row.followup_session_id)):
+        discs = list(_primary(list(group)))
+        if discs[0].reason:
+            _line(console, f"{'/'.join(key)}  not matched [{discs[0].codes[0]}] {discs[0].reason}")
+            continue
+        for row in discs:
+            if row.codes:
+                _line(console, f"{'/'.join(key)}  match to review: {row.change.level} {', '.join(row.codes)}")
 
 
 def _primary(rows: Sequence[ChangeRow]) -> Iterator[ChangeRow]:
@@ -183,7 +195,7 @@ def _yes_no(value: bool | None) -> str:
 
 
 def _one_decimal(value: float) -> str:
-    return f"{value:.1f}" if math.isfinite(value) else "n/a"
+    return f"{round(value, 1) + 0.0:.1f}" if math.isfinite(value) else "n/a"
 
 
 def _line(console: Console, text: str) -> None:
