@@ -13,6 +13,8 @@ from t2disc.register.motions import Matrix, about
 _MM_PER_RAD = 20.0  # a turn weighs as the way of a point so far from the disc's middle
 _ROUNDS = 20
 _TOLERATED_MM = 0.5  # beyond it a disc's say counts less and less (Huber)
+_ASTRAY_MM = 2.0  # beyond it, and once the others agree, next to nothing (biweight)
+_LEAST_WEIGHT = 1e-3  # so that discs which all contradict each other count alike
 LEAST_DISCS = 3
 
 
@@ -24,7 +26,7 @@ def share_through_plane(
     Relative to the whole spine's motion each disc has a way ``d`` along the slice normal ``n`` and turns ``a``, ``b``
     about the two axes in the plane. One small rigid motion is to explain those of all discs:
     ``d(x) = d0 + a y_b - b y_a`` at the disc's place ``y``, ``a`` and ``b`` alike for all. It is fitted with Huber's
-    weights, so that a single disc gone astray does not carry the others along.
+    weights, then from there with Tukey's biweight, so that a single disc gone astray carries no other along.
 
     Parameters
     ----------
@@ -35,7 +37,7 @@ def share_through_plane(
     centres_mm
         ``(N, 3)`` middles of the discs at baseline.
     frame
-        ``(3, 3)`` unit vectors in its columns: the slice normal, then two in the slice plane.
+        ``(3, 3)`` unit vectors in its columns: the slice normal, then two in the slice plane; of either hand.
 
     Returns
     -------
@@ -43,10 +45,11 @@ def share_through_plane(
         The motions with the shared part put in, and ``(N,)`` how far each disc's own lies from it, mm. With fewer than
         three discs there is nothing to share: the motions as they are, and 0.
 
-    Source: Huber 1964, Ann Math Stat 35:73 (weights).
+    Source: Huber 1964, Ann Math Stat 35:73; Beaton and Tukey 1974, Technometrics 16:147 (weights).
     """
     if len(motions) < LEAST_DISCS:
         return list(motions), np.zeros(len(motions))
+    frame = frame * (1, 1, np.sign(np.linalg.det(frame)))  # right-handed, as turns are
     own = [_parts(motion, whole, centre, frame) for motion, centre in zip(motions, centres_mm, strict=True)]
     places = (centres_mm - centres_mm.mean(axis=0)) @ frame
     design = np.stack([_design(place) for place in places])
@@ -83,12 +86,20 @@ def _fit_robustly(design: Matrix, seen: Matrix) -> Matrix:
     """Return the shared motion ``(3,)`` by least squares with weights that fall where a disc lies far off."""
     weights = np.ones(len(seen))
     shared = np.zeros(3)
-    for _ in range(_ROUNDS):
+    for weigh in (_huber,) * _ROUNDS + (_biweight,) * _ROUNDS:
         root = np.sqrt(weights)[:, None]
         shared = np.linalg.lstsq((design * root[..., None]).reshape(-1, 3), (seen * root).ravel(), rcond=None)[0]
         away_mm = np.linalg.norm(seen - design @ shared, axis=1)
-        weights = _TOLERATED_MM / np.maximum(away_mm, _TOLERATED_MM)
+        weights = weigh(away_mm)
     return shared
+
+
+def _huber(away_mm: Matrix) -> Matrix:
+    return np.asarray(_TOLERATED_MM / np.maximum(away_mm, _TOLERATED_MM))
+
+
+def _biweight(away_mm: Matrix) -> Matrix:
+    return np.asarray(np.maximum(np.maximum(1 - (away_mm / _ASTRAY_MM) ** 2, 0) ** 2, _LEAST_WEIGHT))
 
 
 def _joined(part: Matrix, through: Matrix, whole: Matrix, centre_mm: Matrix, frame: Matrix) -> Matrix:
