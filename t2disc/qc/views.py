@@ -34,6 +34,17 @@ class SagittalView:
         voxel[self.axes[0]] = index
         return float(self.affine[0, :3] @ voxel + self.affine[0, 3])
 
+    def places_mm(self, index: int, box: Box, shape: tuple[int, int, int]) -> NDArray[np.float64]:
+        """Return where the pixels of a part of a slice lie: ``(rows, columns, 3)``, RAS+ mm."""
+        voxels: list[NDArray[np.intp]] = [np.array([[0]])] * 3
+        voxels[self.axes[0]] = np.array([[index]])
+        for axis, part in enumerate(box, start=1):
+            n = shape[self.axes[axis]]
+            along = np.arange(n)[::-1] if axis in self.backwards else np.arange(n)
+            voxels[self.axes[axis]] = np.expand_dims(along[part], 2 - axis)
+        places = np.stack(np.broadcast_arrays(*voxels), axis=-1)
+        return np.asarray(places @ self.affine[:3, :3].T + self.affine[:3, 3])
+
 
 def sagittal_view(affine: NDArray[np.float64]) -> SagittalView:
     """Return the view in which rows run from superior to inferior and columns from anterior to posterior."""

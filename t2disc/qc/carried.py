@@ -1,0 +1,156 @@
+"""A slice of one visit, and the other visit as it would lie there: resampled for viewing only, never measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from t2disc.model import DiscLabels, MeasuredVisit, T2Map, VisitMatch
+from t2disc.qc.views import Box, SagittalView
+
+VIEW_ECHO_MS = 30.0
+"""Echo time of the grey picture that is made from a T2 map: bone, disc and fluid can be told apart."""
+
+_HALF = 0.5  # of a voxel, by linear interpolation, as the regions are carried
+_NEAR_MM = 0.1  # a place this close to a disc moves with it
+_FALL = 3  # power of the distance by which the pull of a disc falls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ViewedSlice:
+    """What is shown of a slice, ``(rows, columns)`` each.
+
+    ``signal`` in units of S0, 0 where no T2 was fitted; ``t2_ms`` within discs, NaN elsewhere; ``discs`` and
+    ``regions`` as in :class:`~t2disc.model.DiscLabels`.
+    """
+
+    signal: NDArray[np.float32]
+    t2_ms: NDArray[np.float32]
+    discs: NDArray[np.uint8]
+    regions: NDArray[np.uint8]
+
+
+def own_slice(visit: MeasuredVisit, view: SagittalView, index: int, box: Box) -> ViewedSlice:
+    """Return part of a slice of a visit on its own grid, voxel by voxel."""
+    maps = (_signal(visit.t2map), visit.t2map.t2_ms, visit.discs.discs, visit.discs.regions)
+    signal, t2_ms, discs, regions = (view.turn(values)[index][box] for values in maps)
+    within_ms = np.where(discs > 0, t2_ms, np.float32(np.nan))
+    return ViewedSlice(signal=signal, t2_ms=within_ms, discs=discs, regions=regions)
+
+
+def carried_slice(
+    followup: MeasuredVisit,
+    match: VisitMatch,
+    baseline: ViewedSlice,
+    places_mm: NDArray[np.float64],
+    pixel_mm: tuple[float, float],
+) -> ViewedSlice:
+    """Return the follow-up as it would lie in a slice of the baseline, for viewing only.
+
+    Each disc is resampled by its own rigid motion, T2 by linear interpolation between fitted voxels of that disc. The
+    grey picture between discs moves by a mean of their motions, weighted by the distance to each disc cubed, so that
+    no edge is seen where one motion passes into the next.
+
+    Parameters
+    ----------
+    followup
+        Finished data of the follow-up, on its own grid.
+    match
+        Motions from baseline to follow-up.
+    baseline
+        The slice ``(rows, columns)`` whose discs tell where each motion holds.
+    places_mm
+        ``(rows, columns, 3)`` where its pixels lie, RAS+ mm of the baseline.
+    pixel_mm
+        From row to row and from column to column.
+    """
+    shape = baseline.discs.shape
+    moved_mm = _blended(match, _distances_mm(match, baseline.discs, pixel_mm), places_mm)
+    shown = ViewedSlice(
+        signal=_sample(_signal(followup.t2map), followup.t2map.affine, moved_mm),
+        t2_ms=np.full(shape, np.nan, np.float32),
+        discs=np.zeros(shape, np.uint8),
+        regions=np.zeros(shape, np.uint8),
+    )
+    for disc in match.discs:
+        _carry_disc(followup, disc.level, _moved(disc.motion, places_mm), shown)
+    return shown
+
+
+def difference_ms(baseline: ViewedSlice, followup: ViewedSlice) -> NDArray[np.float32]:
+    """Return follow-up minus baseline ``(rows, columns)``, ms, where both show the same disc; NaN elsewhere."""
+    same = (baseline.discs > 0) & (baseline.discs == followup.discs)
+    difference: NDArray[np.float32] = np.where(same, followup.t2_ms - baseline.t2_ms, np.float32(np.nan))
+    return difference
+
+
+# ------------------------------------------------------------------------------------------------ pictures
+def _signal(t2map: T2Map) -> NDArray[np.float32]:
+    """Return ``S0 exp(-TE / T2)`` at 30 ms, ``(X, Y, Z)``; 0 where no T2 was fitted."""
+    fitted = np.isfinite(t2map.t2_ms) & np.isfinite(t2map.s0)
+    rate = np.divide(-VIEW_ECHO_MS, t2map.t2_ms, out=np.full(t2map.shape, -np.inf, np.float32), where=fitted)
+    signal: NDArray[np.float32] = np.where(fitted, t2map.s0, np.float32(0)) * np.exp(rate)
+    return signal
+
+
+def _carry_disc(visit: MeasuredVisit, level: str, places_mm: NDArray[np.float64], shown: ViewedSlice) -> None:
+    """Write one disc of the follow-up into what is shown; ``places_mm`` ``(rows, columns, 3)`` lie at the follow-up."""
+    mask, affine = visit.discs.mask(level), visit.discs.affine
+    inside = _sample(mask, affine, places_mm) >= _HALF
+    fitted = mask & np.isfinite(visit.t2map.t2_ms)
+    weight = _sample(fitted, affine, places_mm[inside])
+    total_ms = _sample(np.where(fitted, visit.t2map.t2_ms, np.float32(0)), affine, places_mm[inside])
+    nothing = np.full(weight.shape, np.nan, np.float32)
+    shown.t2_ms[inside] = np.divide(total_ms, weight, out=nothing, where=weight >= _HALF)
+    shown.discs[inside] = DiscLabels.value_of(level)
+    shown.regions[inside] = _sample(np.where(mask, visit.discs.regions, 0), affine, places_mm[inside], order=0)
+
+
+# ------------------------------------------------------------------------------------------------ places
+def _moved(motion: NDArray[Any], places_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return places ``(..., 3)`` after a motion ``(4, 4)``."""
+    return np.asarray(places_mm @ motion[:3, :3].T + motion[:3, 3], np.float64)
+
+
+def _blended(
+    match: VisitMatch, away_mm: Mapping[str, NDArray[np.float64]], places_mm: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return where places ``(rows, columns, 3)`` lie at the follow-up: with their disc, or between two."""
+    if not away_mm:
+        return _moved(match.motion, places_mm)
+    weights = {level: np.maximum(mm, _NEAR_MM) ** -_FALL for level, mm in away_mm.items()}
+    total = np.sum(list(weights.values()), axis=0)
+    moved = np.zeros(places_mm.shape)
+    for disc in match.discs:
+        if disc.level in weights:
+            moved += (weights[disc.level] / total)[..., None] * _moved(disc.motion, places_mm)
+    return moved
+
+
+def _distances_mm(
+    match: VisitMatch, discs: NDArray[np.uint8], pixel_mm: tuple[float, float]
+) -> dict[str, NDArray[np.float64]]:
+    """Return how far each pixel ``(rows, columns)`` lies from each matched disc of the slice, mm."""
+    from scipy.ndimage import distance_transform_edt
+
+    masks = {level: discs == DiscLabels.value_of(level) for level in match.levels}
+    return {level: distance_transform_edt(~mask, pixel_mm) for level, mask in masks.items() if mask.any()}
+
+
+def _sample(
+    volume: NDArray[Any], affine: NDArray[np.float64], places_mm: NDArray[np.float64], order: int = 1
+) -> NDArray[np.float32]:
+    """Return a volume ``(X, Y, Z)`` at places ``(..., 3)``, RAS+ mm; 0 outside its voxels."""
+    from scipy.ndimage import map_coordinates
+
+    voxels = _moved(np.linalg.inv(affine), places_mm)
+    last = np.array(volume.shape) - 1
+    inside = ((voxels >= -_HALF) & (voxels <= last + _HALF)).all(axis=-1)
+    within = np.moveaxis(np.clip(voxels, 0, last), -1, 0)  # the outer half of the outermost voxels, too
+    found = map_coordinates(volume.astype(np.float32), within, order=order, mode="nearest")
+    sampled: NDArray[np.float32] = np.where(inside, found, np.float32(0))
+    return sampled
