@@ -24,7 +24,7 @@ from t2disc.qc.panels import (
     draw_grey,
     draw_scale,
     mark_directions,
-    mark_sides,
+    mark_slice,
     name_discs,
     require_rising,
     windowed,
@@ -71,6 +71,15 @@ class _Place:
         """Return how far below the top of the panel a row of the whole slice lies, inches."""
         top = self.limits[1][1]
         return float(row - self.box[0].start - top) * self.view.row_mm / self.mm_per_in
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Colours:
+    """What the colours reach from and to, ms, and of what they are."""
+
+    t2_ms: tuple[float, float]
+    change_ms: tuple[float, float]
+    quantity: str  # T2 or T2*
 
 
 def plot_change(
@@ -136,8 +145,8 @@ def plot_change(
     rows = _rows(baseline.discs, followup.discs, match, _chosen(changes, region, roi), index_level, place)
     figure = Figure(figsize=(_left_in(place, 3) + _NAMES_IN + _ROWS_IN + _WORDS_IN, _TOP_IN + _HEIGHT_IN + _BOTTOM_IN))
     figure.set_dpi(110)
-    ranges = (t2_range_ms, (-change_range_ms, change_range_ms))
-    _draw_pictures(figure, baseline, followup, match, reason or _NO_REASON, place, ranges, quantity)
+    colours = _Colours(t2_ms=t2_range_ms, change_ms=(-change_range_ms, change_range_ms), quantity=quantity)
+    _draw_pictures(figure, baseline, followup, match, reason or _NO_REASON, place, colours)
     _draw_changes(figure, rows, place, f"{quantity} of {region}", roi)
     return figure
 
@@ -230,34 +239,24 @@ def _draw_pictures(
     match: VisitMatch | None,
     reason: str,
     place: _Place,
-    ranges: tuple[tuple[float, float], tuple[float, float]],
-    quantity: str,
+    colours: _Colours,
 ) -> None:
+    """Draw the baseline, and beside it the follow-up and the difference, or why there is none."""
     first, second, third = (_panel(figure, place, number) for number in range(3))
-    before = own_slice(baseline, place.view, place.index, place.box)
-    _draw_slice(first, before, ranges[0], place)
-    name_discs(first, before.discs, baseline.discs.levels, place.view)
-    mark_sides(first, place.index, place.view, baseline.discs.shape)
-    draw_scale(first, place.view)
-    first.set_title("Baseline", fontsize=10)
     second.set_title("Follow-up, carried to\nbaseline for viewing only", fontsize=10)
     third.set_title("Follow-up minus baseline,\nwithin discs", fontsize=10)
-    _draw_bar(figure, first, place, (0, 1), f"{quantity} (ms)", "max" if ranges[0][0] <= 0 else "both")
+    before = own_slice(baseline, place.view, place.index, place.box)
+    _draw_baseline(first, before, baseline.discs, colours.t2_ms, place)
+    end = "max" if colours.t2_ms[0] <= 0 else "both"
+    _draw_bar(figure, first, place, (0, 1), f"{colours.quantity} (ms)", end)
     if match is None:
-        for axes in (second, third):
-            _explain(axes, reason, place)
+        _explain((second, third), reason, place)
         return
     places_mm = place.view.places_mm(place.index, place.box, baseline.discs.shape)
-    pixel_mm = (place.view.row_mm, place.view.column_mm)
-    after = carried_slice(followup, match, before, places_mm, pixel_mm)
-    _draw_slice(second, after, ranges[0], place)
-    draw_grey(third, _DIM * windowed(before.signal), place.view)
-    draw_colour(third, difference_ms(before, after), ranges[1], place.view, _DIVERGING)
-    draw_borders(third, before.discs, before.regions, nucleus_colour="black")
-    _keep_limits(third, place)
-    for axes in (second, third):
-        mark_directions(axes)
-    _draw_bar(figure, third, place, (2, 2), f"Change of {quantity} (ms)", "both")
+    after = carried_slice(followup, match, before, places_mm, (place.view.row_mm, place.view.column_mm))
+    _draw_slice(second, after, colours.t2_ms, place)
+    _draw_difference(third, before, after, colours.change_ms, place)
+    _draw_bar(figure, third, place, (2, 2), f"Change of {colours.quantity} (ms)", "both")
 
 
 def _panel(figure: Figure, place: _Place, number: int) -> Axes:
@@ -280,22 +279,47 @@ def _axes_in(figure: Figure, box_in: tuple[float, float, float, float]) -> Axes:
     return figure.add_axes((left / wide, bottom / high, width / wide, height / high))
 
 
+def _draw_baseline(
+    axes: Axes, shown: ViewedSlice, discs: DiscLabels, t2_range_ms: tuple[float, float], place: _Place
+) -> None:
+    """Draw the baseline with its levels, how large it is, and which slice."""
+    _draw_slice(axes, shown, t2_range_ms, place)
+    axes.set_title("Baseline", fontsize=10)
+    name_discs(axes, shown.discs, discs.levels, place.view)
+    mark_slice(axes, place.index, place.view, discs.shape)
+    draw_scale(axes, place.view)
+
+
 def _draw_slice(axes: Axes, shown: ViewedSlice, t2_range_ms: tuple[float, float], place: _Place) -> None:
+    """Draw T2 in colour on the grey picture."""
     draw_grey(axes, windowed(shown.signal), place.view)
     draw_colour(axes, shown.t2_ms, t2_range_ms, place.view)
     draw_borders(axes, shown.discs, shown.regions)
-    _keep_limits(axes, place)
+    _finish(axes, place)
 
 
-def _keep_limits(axes: Axes, place: _Place) -> None:
+def _draw_difference(
+    axes: Axes, before: ViewedSlice, after: ViewedSlice, change_range_ms: tuple[float, float], place: _Place
+) -> None:
+    """Draw the difference in colour on a dim baseline, with the baseline's borders."""
+    draw_grey(axes, _DIM * windowed(before.signal), place.view)
+    draw_colour(axes, difference_ms(before, after), change_range_ms, place.view, _DIVERGING)
+    draw_borders(axes, before.discs, before.regions, nucleus_colour="black")
+    _finish(axes, place)
+
+
+def _finish(axes: Axes, place: _Place) -> None:
+    """Keep all pictures at one scale, and mark their sides."""
     xlim, ylim = place.limits
     axes.set(xlim=xlim, ylim=ylim)
+    mark_directions(axes)
 
 
-def _explain(axes: Axes, reason: str, place: _Place) -> None:
+def _explain(panels: tuple[Axes, ...], reason: str, place: _Place) -> None:
     """Write why there is no picture."""
     words = textwrap.fill(reason, int(place.width_in * 11))
-    axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", color="white", fontsize=9)
+    for axes in panels:
+        axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", color="white", fontsize=9)
 
 
 def _draw_bar(figure: Figure, panel: Axes, place: _Place, panels: tuple[int, int], label: str, extend: str) -> None:

@@ -94,6 +94,11 @@ def name_discs(axes: Axes, labels: NDArray[np.uint8], levels: tuple[str, ...], v
 def mark_sides(axes: Axes, index: int, view: SagittalView, shape: tuple[int, int, int]) -> None:
     """Write S, I, A and P at the edges, which slice this is, and how far to the right or left it lies."""
     mark_directions(axes)
+    mark_slice(axes, index, view, shape)
+
+
+def mark_slice(axes: Axes, index: int, view: SagittalView, shape: tuple[int, int, int]) -> None:
+    """Write which slice this is, and how far to the right or left it lies."""
     side_mm = view.side_mm(index, shape)
     write(axes, 0.03, 0.99, f"{'R' if side_mm >= 0 else 'L'} {abs(side_mm):.0f} mm", ha="left", va="top")
     write(axes, 0.97, 0.99, f"{index + 1}/{shape[view.axes[0]]}", ha="right", va="top")
