@@ -456,6 +456,10 @@ def test_without_a_match_the_pictures_that_need_one_say_why(pair):
     assert len(png(figure)) > 1000
 
 
+def test_without_a_dot_nothing_is_said_of_repeatability(pair):
+    assert not plot_change(*pair, match_of(), []).legends[0].get_texts()
+
+
 def test_visits_without_discs_can_be_shown(pair):
     bare = [without_discs(seen) for seen in pair]
     figure = plot_change(*bare, replace(match_of(), discs=()), [])

@@ -222,7 +222,8 @@ def legend_of(rows: Sequence[Row]) -> list[Artist]:
         if any(row.is_index == is_index for row in dotted):
             colour = INDEX if is_index else CONTROL
             marks.append(Line2D([], [], color=colour, marker=marker, ms=7, mec="white", mew=0.8, lw=2, label=words))
-    marks.append(_band_mark([row.change.repeatability for row in dotted if row.change is not None]))
+    if dotted:
+        marks.append(_band_mark([row.change.repeatability for row in dotted if row.change is not None]))
     return marks
 
 
