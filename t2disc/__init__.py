@@ -57,7 +57,9 @@ __all__ = [
 ]
 
 
-_ROOMS = frozenset({"errors", "fit", "ingest", "measure", "model", "qc", "segment", "simulate", "store", "study"})
+_ROOMS = frozenset(
+    {"errors", "fit", "ingest", "measure", "model", "qc", "register", "segment", "simulate", "store", "study"}
+)
 
 
 def __getattr__(name: str) -> Any:

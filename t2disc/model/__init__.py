@@ -10,6 +10,7 @@ from t2disc.model.levels import LEVELS, level_or_none, parse_level, without_disc
 from t2disc.model.maps import Flag, NoiseEstimate, T2Map, VoxelFit
 from t2disc.model.match import ROIS, DiscMatch, MatchCode, MatchedLabels, Roi, VisitMatch
 from t2disc.model.measures import Z_95, Change, DiscMeasure, Repeatability, RoiSensitivity
+from t2disc.model.motion import EchoMotion, EchoShift, EchoState
 from t2disc.model.regions import (
     COMPARED_REGIONS,
     N_STRIPS,
@@ -44,7 +45,10 @@ __all__ = [
     "DiscMeasure",
     "DiscShape",
     "Drift",
+    "EchoMotion",
+    "EchoShift",
     "EchoStack",
+    "EchoState",
     "Flag",
     "Identity",
     "Inventory",

@@ -47,6 +47,17 @@ class FitSettings(_Table):
     min_snr: float = Field(5.0, ge=0, description="Voxels whose first echo is below this multiple of sigma get no T2")
 
 
+class RegisterSettings(_Table):
+    """``[register]``: which echoes are moved back onto the first, when they were not acquired together."""
+
+    echo_threshold_mm: float = Field(
+        0.5,
+        ge=0.2,
+        le=15,
+        description="Echoes that lie further from the first than this are moved back, mm; 15 corrects none",
+    )
+
+
 class SegmentSettings(_Table):
     """``[segment]``: where discs come from when no reader labelled them, and which of their voxels are measured."""
 
@@ -101,6 +112,7 @@ class Protocol(_Table):
     """All settings of a study. Every table and key may be left out; the defaults stand in docs/protocol.md."""
 
     ingest: IngestSettings = IngestSettings()
+    registration: RegisterSettings = Field(RegisterSettings(), alias="register")  # pydantic has a `register` of its own
     fit: FitSettings = FitSettings()
     segment: SegmentSettings = SegmentSettings()
     regions: RegionSettings = RegionSettings()

@@ -8,7 +8,19 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
 from t2disc import __version__
-from t2disc.model import Acquisition, DiscMeasure, EchoStack, LeftOut, NoiseEstimate, RoiSensitivity, T2Map, role_of
+from t2disc.model import (
+    Acquisition,
+    DiscMeasure,
+    EchoMotion,
+    EchoShift,
+    EchoStack,
+    EchoState,
+    LeftOut,
+    NoiseEstimate,
+    RoiSensitivity,
+    T2Map,
+    role_of,
+)
 from t2disc.store.files import StoredFile
 from t2disc.store.provenance import Basis, LabelFacts, read_label_facts
 from t2disc.store.trees import number, without_nan
@@ -79,6 +91,7 @@ class VisitRecord:
     levels: tuple[str, ...] = ()  # discs found
     labels: LabelFacts = field(default_factory=LabelFacts)
     acquisition: Acquisition | None = None
+    motion: EchoMotion | None = None  # None of refused visits, and where it was not looked for
     fit: FitFacts | None = None
     regions: RegionFacts | None = None
     left_out: tuple[LeftOut, ...] = ()
@@ -144,6 +157,7 @@ def _record(tree: dict[str, Any]) -> VisitRecord:
             "levels": tuple(tree["levels"]),
             "labels": read_label_facts(tree["labels"]),
             "acquisition": _acquisition(tree["acquisition"]) if tree["acquisition"] else None,
+            "motion": _motion(tree["motion"]) if tree.get("motion") else None,
             "fit": _fit(tree["fit"]) if tree["fit"] else None,
             "regions": _regions(tree["regions"]) if tree.get("regions") else None,
             "left_out": tuple(LeftOut(**item) for item in tree["left_out"]),
@@ -158,6 +172,18 @@ def _record(tree: dict[str, Any]) -> VisitRecord:
 def _acquisition(tree: dict[str, Any]) -> Acquisition:
     facts: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in tree.items()}
     return Acquisition(**facts)
+
+
+def _motion(tree: dict[str, Any]) -> EchoMotion:
+    return EchoMotion(threshold_mm=tree["threshold_mm"], echoes=tuple(_shift(item) for item in tree["echoes"]))
+
+
+def _shift(tree: dict[str, Any]) -> EchoShift:
+    numbers = {field.name: _number(tree[field.name]) for field in fields(EchoShift) if field.type == "float"}
+    right, anterior, superior = map(_number, tree["translation_mm"])
+    return EchoShift(
+        **tree | numbers | {"state": EchoState(tree["state"]), "translation_mm": (right, anterior, superior)}
+    )
 
 
 def _fit(tree: dict[str, Any]) -> FitFacts:

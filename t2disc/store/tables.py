@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from t2disc.model import COMPARED_REGIONS, SCHEME_OF, DiscMeasure, Flag, RoiSensitivity
+from t2disc.model import COMPARED_REGIONS, SCHEME_OF, DiscMeasure, EchoState, Flag, RoiSensitivity
 from t2disc.model.review import ReviewCode
 from t2disc.store.change_table import CHANGE_COLUMNS, ChangeRow
 from t2disc.store.columns import (
@@ -202,6 +202,19 @@ VISIT_COLUMNS: tuple[Column[VisitRow], ...] = (
     ),
     Column("model", "Signal model", lambda row: row.record.fit and row.record.fit.model),
     Column("n_echoes", "Echoes used", lambda row: row.record.fit and len(row.record.fit.echo_times_ms)),
+    Column(
+        "echo_motion_mm",
+        "Largest displacement of the body, inside the field, of any echo against the first, before any correction; n/a "
+        "where no echo could be measured",
+        lambda row: row.record.motion and row.record.motion.largest_mm,
+        "mm",
+        3,
+    ),
+    Column(
+        "echoes_corrected",
+        "Echoes moved back onto the first because they lay beyond the protocol's threshold",
+        lambda row: row.record.motion and len(row.record.motion.numbers(EchoState.CORRECTED)),
+    ),
     Column("n_fitted", "Voxels with a T2 in the whole image", lambda row: row.record.fit and row.record.fit.n_fitted),
     Column("sigma", "Noise per channel", lambda row: row.record.fit and row.record.fit.noise.sigma, "arbitrary", 4),
     Column(

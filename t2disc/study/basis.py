@@ -17,7 +17,7 @@ from t2disc.study.labels import LabelFolders, find_label_file
 if TYPE_CHECKING:
     from t2disc.model.protocol import Protocol
 
-_FOR_MAPS = {"ingest", "fit"}  # tables of the protocol file on which maps depend
+_FOR_MAPS = {"ingest", "registration", "fit"}  # tables of the protocol file on which maps depend
 _FOR_NO_VISIT = {"study"}  # how visits are found and put in order
 _NAMED = (".nii", ".nii.gz", ".json")  # BIDS tells echoes, and which sidecar is whose, by names
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from t2disc.model import Acquisition, DiscLabels, T2Map
+from t2disc.model import Acquisition, DiscLabels, EchoMotion, EchoState, T2Map
 
 T2_STAR = "gradient echo: the maps and the numbers are T2*, not T2"
 NO_LABELS = "no label map for this visit: no disc was labelled"
@@ -18,6 +18,18 @@ def acquisition_notes(acquisition: Acquisition) -> Iterator[str]:
         yield T2_STAR
     elif acquisition.sequence == "unknown":
         yield "the header does not name the sequence: T2 if it is spin echo"
+
+
+def motion_notes(motion: EchoMotion) -> Iterator[str]:
+    """Tell which echoes were moved, and of which it is not known whether they should have been."""
+    if moved := motion.numbers(EchoState.CORRECTED):
+        yield f"moved back onto the first echo, from up to {motion.largest_mm:.1f} mm: {_echoes(moved)}"
+    if unknown := motion.numbers(EchoState.UNSURE, EchoState.UNSETTLED):
+        yield f"motion against the first echo could not be measured: {_echoes(unknown)}"
+
+
+def _echoes(numbers: tuple[int, ...]) -> str:
+    return f"echo{'es' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
 
 
 def fit_notes(t2map: T2Map) -> Iterator[str]:

@@ -10,11 +10,21 @@ import numpy as np
 
 from t2disc import store
 from t2disc.errors import T2DiscError
-from t2disc.model import DiscLabels, DiscMeasure, EchoStack, Inventory, LabelMap, RoiSensitivity, T2Map, Visit
+from t2disc.model import (
+    DiscLabels,
+    DiscMeasure,
+    EchoMotion,
+    EchoStack,
+    Inventory,
+    LabelMap,
+    RoiSensitivity,
+    T2Map,
+    Visit,
+)
 from t2disc.model.levels import level_or_none
 from t2disc.model.review import ReviewCode, ReviewReason
 from t2disc.study.labels import LabelFolders, find_label_file, read_labels
-from t2disc.study.notes import acquisition_notes, fit_notes, label_notes
+from t2disc.study.notes import acquisition_notes, fit_notes, label_notes, motion_notes
 
 if TYPE_CHECKING:
     from t2disc.model.protocol import Protocol
@@ -27,7 +37,8 @@ class VisitResult:
     """A visit, measured."""
 
     visit: Visit
-    stack: EchoStack
+    stack: EchoStack  # its echoes aligned
+    motion: EchoMotion
     discs: DiscLabels
     t2map: T2Map
     measures: tuple[DiscMeasure, ...]
@@ -70,9 +81,10 @@ def analyse_visit(visit: Visit, protocol: Protocol, folders: LabelFolders = NO_F
     """
     from t2disc.fit import fit_t2
     from t2disc.measure import compare_schemes, measure_discs
+    from t2disc.register import align_echoes
     from t2disc.segment import find_discs
 
-    stack = load_visit(visit, protocol)
+    stack, motion = align_echoes(load_visit(visit, protocol), protocol.registration)
     labels = load_visit_labels(visit, folders)
     found = find_discs(stack, labels, segment=protocol.segment, regions=protocol.regions)
     discs = with_index_level(found, visit.index_level)
@@ -83,6 +95,7 @@ def analyse_visit(visit: Visit, protocol: Protocol, folders: LabelFolders = NO_F
     return VisitResult(
         visit=visit,
         stack=stack,
+        motion=motion,
         discs=discs,
         t2map=t2map,
         measures=measures,
@@ -159,7 +172,7 @@ def _refuse_misnamed(labels: LabelMap) -> None:
 def visit_record(result: VisitResult, remarks: Sequence[str] = ()) -> store.VisitRecord:
     """Return what the tables and a later reader need to know of a measured visit; ``remarks`` join its notes."""
     visit, stack = result.visit, result.stack
-    limits = (*acquisition_notes(stack.acquisition), *fit_notes(result.t2map))
+    limits = (*acquisition_notes(stack.acquisition), *motion_notes(result.motion), *fit_notes(result.t2map))
     notes = (*stack.notes, *limits, *label_notes(result.discs), *remarks)
     return replace(
         _record(visit, "done"),
@@ -167,6 +180,7 @@ def visit_record(result: VisitResult, remarks: Sequence[str] = ()) -> store.Visi
         levels=result.discs.levels,
         labels=store.LabelFacts.of(result.discs),
         acquisition=stack.acquisition,
+        motion=result.motion,
         fit=result.facts,
         regions=result.regions,
         left_out=stack.left_out,
