@@ -24,6 +24,7 @@ from t2disc.model.protocol import (
     IngestSettings,
     Protocol,
     RegionSettings,
+    RegisterSettings,
     SegmentSettings,
     StudySettings,
 )
@@ -524,15 +525,16 @@ def example() -> str:
 def test_the_example_of_the_docs_is_valid_and_shows_every_key(tmp_path):
     (tmp_path / "p.toml").write_text(example(), encoding="utf-8")
     protocol = read_protocol(tmp_path / "p.toml")
-    shown = {table: set(keys) for table, keys in protocol.model_dump(exclude_unset=True).items()}
+    shown = {table: set(keys) for table, keys in protocol.model_dump(exclude_unset=True, by_alias=True).items()}
     tables = {
         "ingest": IngestSettings,
+        "register": RegisterSettings,
         "fit": FitSettings,
         "segment": SegmentSettings,
         "regions": RegionSettings,
         "study": StudySettings,
     }
-    assert set(tables) == set(Protocol.model_fields)
+    assert set(tables) == {field.alias or name for name, field in Protocol.model_fields.items()}
     assert shown == {name: set(table.model_fields) for name, table in tables.items()}
 
 

@@ -24,7 +24,10 @@ from t2disc.model import (
     Change,
     DiscLabels,
     DiscMeasure,
+    EchoMotion,
+    EchoShift,
     EchoStack,
+    EchoState,
     Flag,
     LeftOut,
     MatchCode,
@@ -104,6 +107,21 @@ def measure(level: str = "L4/L5", region: str = "NP", **changes: float) -> DiscM
 SENSITIVITY = RoiSensitivity(
     level="L4/L5", np_spread_ms=2.5, np_spread_pct=3.12, disc_spread_ms=math.nan, disc_spread_pct=math.nan
 )
+MOTION = EchoMotion(
+    threshold_mm=0.5,
+    echoes=(
+        EchoShift(echo_time_ms=10.0, state=EchoState.REFERENCE),
+        EchoShift(
+            echo_time_ms=20.0,
+            state=EchoState.CORRECTED,
+            translation_mm=(0.0, 0.8, -0.6),
+            rotation_deg=0.1,
+            displacement_mm=1.2345,
+            standard_error_mm=0.02,
+        ),
+        EchoShift(echo_time_ms=30.0, state=EchoState.UNSURE),
+    ),
+)
 RECORD = VisitRecord(
     participant_id="sub-1",
     session_id="ses-1",
@@ -126,6 +144,7 @@ RECORD = VisitRecord(
         vendor="GE", repetition_time_ms=1500.0, flip_angle_deg=180.0, voxel_size_mm=(0.5, 0.5, 4.5)
     ),
     fit=FitFacts.of(STACK, t2map(), min_snr=5.0),
+    motion=MOTION,
     left_out=(LeftOut(what="phase", n_images=8, why="phase is not magnitude", series_number=3),),
     notes=("a note",),
     measures=(measure(),),
@@ -385,10 +404,30 @@ UNREADABLE = [
 
 def test_a_record_of_a_version_without_schemes_is_read(tmp_path):
     tree = json.loads(record_file(RECORD).content)
-    del tree["regions"], tree["roi_sensitivity"]
+    del tree["regions"], tree["roi_sensitivity"], tree["motion"]
     publish_visit(tmp_path / "sub-1" / "ses-1", [replace(record_file(RECORD), content=json.dumps(tree).encode())])
     found = read_record(tmp_path, "sub-1", "ses-1")
     assert (found.regions, found.roi_sensitivity, len(found.measures)) == (None, (), 1)
+    assert found.motion is None
+
+
+def test_motion_between_echoes_comes_back_as_it_was_written(tmp_path):
+    publish_visit(tmp_path / "sub-1" / "ses-1", [record_file(RECORD)])
+    found = read_record(tmp_path, "sub-1", "ses-1").motion
+    assert found.echoes[1] == MOTION.echoes[1]
+    assert found.numbers(EchoState.UNSURE) == (3,)
+    assert math.isnan(found.echoes[2].displacement_mm)
+
+
+def test_the_table_of_visits_tells_motion_between_echoes():
+    (row,) = rows("visits.tsv")
+    assert (row["echo_motion_mm"], row["echoes_corrected"]) == ("1.234", "1")
+    unmeasured = replace(RECORD, motion=EchoMotion(threshold_mm=0.5, echoes=MOTION.echoes[::2]))
+    for record, corrected in ((unmeasured, "0"), (replace(RECORD, motion=None), "n/a")):
+        visits = [VisitRow(record=record, number=1, ordered_by="single")]
+        text = by_name(table_files([], [], visits))["visits.tsv"].decode()
+        (row,) = csv.DictReader(text.splitlines(), delimiter="\t")
+        assert (row["echo_motion_mm"], row["echoes_corrected"]) == ("n/a", corrected)
 
 
 @pytest.mark.parametrize("content", UNREADABLE, ids=range(len(UNREADABLE)))

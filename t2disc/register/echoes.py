@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 THRESHOLD_MM = 0.5
 LEAST_SURE_MM = 0.1
 """Standard error above which an echo counts as not measured."""
-LEAST_LIKE = 0.72
-"""Share of an echo's local variance explained by the first echo, below which it counts as not measured."""
+LEAST_CLEAR = 5.0
+"""Power of what an echo has in common with the first over that of its noise, below which it counts as not measured."""
 SPLINE = 3  # degree of the interpolating spline by which an echo is moved
 
 
@@ -101,7 +101,7 @@ def _shift(plane: _Plane, echo_time_ms: float, found: Measured, threshold_mm: fl
 
 
 def _state(found: Measured, threshold_mm: float) -> EchoState:
-    if not found.standard_error_mm <= LEAST_SURE_MM or found.likeness < LEAST_LIKE:
+    if not found.standard_error_mm <= LEAST_SURE_MM or found.clarity < LEAST_CLEAR:
         return EchoState.UNSURE
     if not found.is_settled:
         return EchoState.UNSETTLED

@@ -48,8 +48,9 @@ class Measured:
         ``(3, 3)``.
     displacement_mm, standard_error_mm
         Largest displacement of the body; standard error of the place of the body that is least sure.
-    likeness
-        Share of the second image's local variance that the first explains, 0 to 1; about 0.1 by chance.
+    clarity
+        Mean square of what the first image explains of the second, over the median square of what it leaves (noise,
+        where they are alike); 0.1 where the second is noise.
     is_settled
         Whether the search came to rest within reach.
     """
@@ -57,7 +58,7 @@ class Measured:
     motion: Matrix
     displacement_mm: float
     standard_error_mm: float
-    likeness: float
+    clarity: float
     is_settled: bool
 
 
@@ -195,7 +196,7 @@ def measure_motion(levels: tuple[Level, ...], volume: NDArray[np.float32]) -> Me
         motion=found.motion,
         displacement_mm=displacement_mm,
         standard_error_mm=found.standard_error_mm,
-        likeness=found.likeness,
+        clarity=found.clarity,
         is_settled=found.is_settled and displacement_mm <= REACH_MM,
     )
 
@@ -205,7 +206,7 @@ class _Found(NamedTuple):
 
     motion: Matrix
     standard_error_mm: float = np.inf
-    likeness: float = 0.0
+    clarity: float = 0.0
     is_settled: bool = False
 
 
@@ -220,7 +221,7 @@ def _search(level: Level, moving: Floats, motion: Matrix) -> _Found:
         if step is None:
             return _Found(found.motion)
         is_settled = _largest(step, level.body_mm) <= SETTLED_MM
-        found = _Found(found.motion @ np.linalg.inv(step), standard_error_mm, _likeness(level, fit), is_settled)
+        found = _Found(found.motion @ np.linalg.inv(step), standard_error_mm, _clarity(level, fit), is_settled)
         if is_settled:
             break
     return found
@@ -252,14 +253,13 @@ def _trust(level: Level, fit: _LocalFit) -> Floats:
     return np.asarray(level.weight * fit.is_inside / unlike**DISTRUST, np.float32)
 
 
-def _likeness(level: Level, fit: _LocalFit) -> float:
-    """Return the share of the second image's local variance that the first explains, over the body inside the field."""
-    weight = level.weight * fit.is_inside
-    explained, rest = (
-        float(np.einsum("zxy,zxy,zxy->", weight, part, part, dtype=np.float64))
-        for part in (fit.gain * (level.image - level.mean), fit.rest)
-    )
-    return explained / max(explained + rest, 1e-30)
+def _clarity(level: Level, fit: _LocalFit) -> float:
+    """Return how much the first image explains of the second, over what it leaves where it leaves little: the noise."""
+    is_seen = (level.weight * fit.is_inside) > 0
+    if not is_seen.any():
+        return 0.0
+    explained = np.square(fit.gain * (level.image - level.mean))[is_seen].mean(dtype=np.float64)
+    return float(explained / max(float(np.median(_around(fit.rest * fit.rest)[is_seen])), 1e-30))
 
 
 def _step(level: Level, fit: _LocalFit, trust: Floats) -> tuple[Matrix | None, float]:
