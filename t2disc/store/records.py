@@ -179,8 +179,8 @@ def _motion(tree: dict[str, Any]) -> EchoMotion:
 
 
 def _shift(tree: dict[str, Any]) -> EchoShift:
-    numbers = {field.name: _number(tree[field.name]) for field in fields(EchoShift) if field.type == "float"}
-    right, anterior, superior = map(_number, tree["translation_mm"])
+    numbers = {field.name: number(tree[field.name]) for field in fields(EchoShift) if field.type == "float"}
+    right, anterior, superior = map(number, tree["translation_mm"])
     return EchoShift(
         **tree | numbers | {"state": EchoState(tree["state"]), "translation_mm": (right, anterior, superior)}
     )
