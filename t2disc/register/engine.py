@@ -18,7 +18,6 @@ from t2disc.register.motions import Matrix
 sitk: Any = SimpleITK  # its stubs stop short of the calls below
 
 _SEED = 1  # of the offsets within the regular pattern of samples; SimpleITK's own default is the clock
-_ROTATION_SCALE = 20.0**2  # mm2: a turn counts as the way of a point 20 mm from the disc's middle
 _LARGEST_STEP_MM, _SMALLEST_STEP_MM = 0.5, 1e-3
 _MOST_STEPS = 100
 
@@ -52,31 +51,41 @@ def find_motion(
     Returns
     -------
     Found
-        One thread, fixed samples: the same bytes on every run. ``start`` with NaN where too little of the pictures
-        overlaps.
+        One thread, fixed samples: the same bytes on every run. ``start`` where nothing better was found, with NaN where
+        too little of the pictures overlaps.
     """
     frame = _frame(fixed.affine, centre_mm)
-    method = _method(min(1.0, n_samples / max(int(where.sum()), 1)))
+    radius_mm = _radius_mm(where, fixed.affine, centre_mm)
+    method = _method(min(1.0, n_samples / max(int(where.sum()), 1)), radius_mm)
     turn = sitk.Euler3DTransform()
     method.SetInitialTransform(turn, True)
     inverse = np.linalg.inv(frame)
     method.SetMetricFixedMask(_image(where.astype(np.uint8), inverse @ fixed.affine))
+    images = (
+        _image(fixed.values, inverse @ fixed.affine),
+        _image(moving.values, inverse @ np.linalg.inv(start) @ moving.affine),
+    )
+    values: list[float] = []
+    method.AddCommand(sitk.sitkIterationEvent, lambda: values.append(-float(method.GetMetricValue())))
     try:
-        method.Execute(
-            _image(fixed.values, inverse @ fixed.affine),
-            _image(moving.values, inverse @ np.linalg.inv(start) @ moving.affine),
-        )
+        method.Execute(*images)
     except RuntimeError:  # ITK: all samples map outside the moving image
         return Found(motion=start, correlation=np.nan)
+    finally:
+        method.RemoveAllCommands()
+    correlation = -float(method.GetMetricValue())
+    if values and not correlation >= values[0]:
+        return Found(motion=start, correlation=values[0])
     motion: Matrix = start @ frame @ _matrix(turn) @ inverse
-    return Found(motion=motion, correlation=-float(method.GetMetricValue()))
+    return Found(motion=motion, correlation=correlation)
 
 
-def _method(share: float) -> Any:
+def _method(share: float, radius_mm: float) -> Any:
     """Return the search: correlation at samples, regular steps down its gradient.
 
-    The gradient is that of the interpolated image itself: ITK's own smoothing of gradients over the thickest voxel
-    axis shifts the optimum by 0.1 mm within the slice.
+    A turn counts as the way of a point at the mean distance of all that are compared. The gradient is that of the
+    interpolated image itself: ITK's own smoothing of gradients over the thickest voxel axis shifts the optimum by
+    0.1 mm within the slice.
     """
     method = sitk.ImageRegistrationMethod()
     method.SetNumberOfThreads(1)
@@ -89,8 +98,14 @@ def _method(share: float) -> Any:
     method.SetOptimizerAsRegularStepGradientDescent(
         _LARGEST_STEP_MM, _SMALLEST_STEP_MM, _MOST_STEPS, relaxationFactor=0.5, gradientMagnitudeTolerance=1e-10
     )
-    method.SetOptimizerScales([_ROTATION_SCALE] * 3 + [1.0] * 3)
+    method.SetOptimizerScales([radius_mm**2] * 3 + [1.0] * 3)
     return method
+
+
+def _radius_mm(where: NDArray[np.bool_], affine: Matrix, centre_mm: Matrix) -> float:
+    """Return the root mean square distance of voxels from a centre, mm; 1 mm at least."""
+    points_mm = np.argwhere(where) @ affine[:3, :3].T + affine[:3, 3]
+    return max(float(np.sqrt(np.square(points_mm - centre_mm).sum(axis=1).mean())), 1.0) if len(points_mm) else 1.0
 
 
 def _frame(affine: Matrix, centre_mm: Matrix) -> Matrix:

@@ -159,11 +159,19 @@ def _agreed(alone: Sequence[_Alone], whole: Matrix, before: Side) -> tuple[list[
     """
     sound = [disc for disc in alone if not disc.is_lost]
     centres_mm = np.array([before.centre_mm(disc.level) for disc in sound]).reshape(-1, 3)
-    shared, away_mm = share_through_plane([disc.motion for disc in sound], whole, centres_mm, before.frame)
+    common = _common_motion(sound, before) if sound else whole
+    shared, away_mm = share_through_plane([disc.motion for disc in sound], common, centres_mm, before.frame)
     found = {disc.level: motion for disc, motion in zip(sound, shared, strict=True)}
     away = {disc.level: float(mm) for disc, mm in zip(sound, away_mm, strict=True)}
     motions = [found.get(disc.level, _as_neighbours(disc.level, found, whole, before)) for disc in alone]
     return motions, np.array([away.get(disc.level, np.nan) for disc in alone])
+
+
+def _common_motion(sound: Sequence[_Alone], before: Side) -> Matrix:
+    """Return the one rigid motion closest to what the discs do, each by itself."""
+    points_mm = [before.points_mm[disc.level] for disc in sound]
+    aims_mm = [moved(disc.motion, points) for disc, points in zip(sound, points_mm, strict=True)]
+    return fit_motion(np.concatenate(points_mm), np.concatenate(aims_mm))
 
 
 def _as_neighbours(level: str, found: Mapping[str, Matrix], whole: Matrix, before: Side) -> Matrix:
