@@ -50,6 +50,14 @@ def about(motion: Matrix, centre_mm: Matrix) -> Matrix:
     return out
 
 
+def stretch(before_mm: Matrix, after_mm: Matrix) -> float:
+    """Return how many times longer a line through points ``(N, 3)`` is after than before; NaN below two points."""
+    if len(before_mm) < 2:
+        return float("nan")
+    before, after = (np.linalg.norm(np.diff(points, axis=0), axis=1).sum() for points in (before_mm, after_mm))
+    return float(after / before)
+
+
 def distance_mm(one: Matrix, other: Matrix, points_mm: Matrix) -> float:
     """Return how far two motions carry points ``(V, 3)`` apart, on average."""
     return float(np.linalg.norm(moved(one, points_mm) - moved(other, points_mm), axis=1).mean())
