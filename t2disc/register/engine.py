@@ -12,7 +12,6 @@ import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 
-from t2disc.model.grids import anatomical_axes
 from t2disc.register.contrast import Picture
 from t2disc.register.motions import Matrix
 
@@ -56,18 +55,16 @@ def find_motion(
         One thread, fixed samples: the same bytes on every run. ``start`` with NaN where too little of the pictures
         overlaps.
     """
-    values, affine = _straight(fixed.values, fixed.affine)
-    frame = _frame(affine, centre_mm)
+    frame = _frame(fixed.affine, centre_mm)
     method = _method(min(1.0, n_samples / max(int(where.sum()), 1)))
     turn = sitk.Euler3DTransform()
     method.SetInitialTransform(turn, True)
     inverse = np.linalg.inv(frame)
-    method.SetMetricFixedMask(_image(_straight(where.astype(np.uint8), fixed.affine)[0], inverse @ affine))
-    moving_values, moving_affine = _straight(moving.values, moving.affine)
+    method.SetMetricFixedMask(_image(where.astype(np.uint8), inverse @ fixed.affine))
     try:
         method.Execute(
-            _image(values, inverse @ affine),
-            _image(moving_values, inverse @ np.linalg.inv(start) @ moving_affine),
+            _image(fixed.values, inverse @ fixed.affine),
+            _image(moving.values, inverse @ np.linalg.inv(start) @ moving.affine),
         )
     except RuntimeError:  # ITK: all samples map outside the moving image
         return Found(motion=start, correlation=np.nan)
@@ -94,20 +91,6 @@ def _method(share: float) -> Any:
     )
     method.SetOptimizerScales([_ROTATION_SCALE] * 3 + [1.0] * 3)
     return method
-
-
-def _straight(values: NDArray[Any], affine: Matrix) -> tuple[NDArray[Any], Matrix]:
-    """Return an array ``(X, Y, Z)`` and its affine with axes that run right, anterior and superior.
-
-    Which voxels are compared then does not depend on the order in which a visit is stored.
-    """
-    axes = anatomical_axes(affine)
-    steps = affine[:3, axes]
-    is_backwards = np.diag(steps) < 0
-    out = affine.copy()
-    out[:3, :3] = steps * np.where(is_backwards, -1.0, 1.0)
-    out[:3, 3] += steps @ (is_backwards * (np.array(values.shape)[list(axes)] - 1))
-    return np.flip(values.transpose(axes), tuple(np.flatnonzero(is_backwards).tolist())), out
 
 
 def _frame(affine: Matrix, centre_mm: Matrix) -> Matrix:
