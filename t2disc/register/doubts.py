@@ -18,7 +18,7 @@ _GOOD_INVERSE_MM = 0.4
 _GOOD_THROUGH_PLANE_MM = 1.0
 _LEAST_IN_FIELD = 0.95  # of the disc
 _SURELY_ALIKE = 0.8  # median of the discs' correlations; of one person 0.84 and more in simulated pairs
-_SURELY_AS_LONG = 0.015  # of 1; from disc to disc one person's bones keep their length to 0.002 in simulated pairs
+_SURELY_AS_LONG = 0.01  # of 1; from disc to disc one person's bones keep their length to 0.003 in simulated pairs
 
 
 def has_diverged(correlation: float, inverse_mm: float) -> bool:
@@ -29,8 +29,9 @@ def has_diverged(correlation: float, inverse_mm: float) -> bool:
 def is_perhaps_another(correlation: float, stretch: float) -> bool:
     """Tell whether two visits may show two persons: bones not quite alike, or spines of another length.
 
-    ``correlation`` is the discs' median; ``stretch`` how many times longer the line through the discs' middles is at
-    the other visit (NaN: not known). Bending leaves it as it is; bodies differ.
+    ``correlation`` is the discs' median; ``stretch`` how many times longer the way from one disc's middle to the next
+    is at the other visit, where it changed least (NaN: not known). Bending leaves it as it is, and a disc that lost
+    height changes only the ways to itself; bodies differ.
     """
     return correlation < _SURELY_ALIKE or abs(stretch - 1) > _SURELY_AS_LONG
 

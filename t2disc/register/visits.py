@@ -127,7 +127,7 @@ def _median_correlation(discs: Sequence[_Alone]) -> float:
 
 
 def _stretch(alone: Sequence[_Alone], motions: Sequence[Matrix], before: Side) -> float:
-    """Return how many times longer the line through the middles of the discs that were found is at the follow-up."""
+    """Return how many times longer the ways between the discs that were found are at the follow-up."""
     sound = [(before.centre_mm(d.level), motion) for d, motion in zip(alone, motions, strict=True) if not d.is_lost]
     middles = np.array([centre for centre, _ in sound]).reshape(-1, 3)
     return stretch(middles, np.array([moved(motion, centre[None])[0] for centre, motion in sound]).reshape(-1, 3))
