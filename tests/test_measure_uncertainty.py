@@ -246,6 +246,11 @@ def test_less_noise_lifts_less_and_hardly_any_lifts_nothing():
     assert biases_ms[-1] == pytest.approx(0, abs=1e-6)
 
 
+def test_of_a_decay_that_drowns_in_the_floor_nothing_is_told():
+    echo_times_ms = 10.0 * np.arange(1, 17)
+    assert math.isnan(floor_bias_ms(2.0, 1000.0, 50.0, echo_times_ms))
+
+
 @pytest.mark.parametrize("unknown", [math.nan, 0.0, -1.0])
 @pytest.mark.parametrize("which", range(3))
 def test_without_t2_amplitude_or_sigma_the_floor_is_not_known(unknown, which):

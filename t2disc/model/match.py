@@ -23,6 +23,7 @@ class MatchCode(StrEnum):
     INCONSISTENT = "inverse-inconsistent"
     POOR_FIT = "poor-fit"
     THROUGH_PLANE_UNSURE = "through-plane-unsure"
+    PERHAPS_ANOTHER = "perhaps-another-person"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -35,6 +35,7 @@ CODE_WORDS: Mapping[MatchCode, str] = {
     MatchCode.INCONSISTENT: "there and back disagree",
     MatchCode.POOR_FIT: "pictures fit poorly",
     MatchCode.THROUGH_PLANE_UNSURE: "place across slices unsure",
+    MatchCode.PERHAPS_ANOTHER: "perhaps another person",
 }
 """What speaks against the match of a disc, in words for the reader of a picture."""
 

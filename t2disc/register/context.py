@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from t2disc.model.grids import anatomical_axes
 from t2disc.model.visit import MeasuredVisit
 from t2disc.register.contrast import Picture, matching_picture
 
+T = TypeVar("T", bound=np.generic)
+
 COARSE_MM, FINE_MM = 1.5, 0.5
 """SD by which pictures are smoothed in the first and the last search; more where pixels are large."""
 _COARSE_PIXELS, _FINE_PIXELS = 1.5, 0.7  # at least: linear interpolation between pixels blurs, but not everywhere alike
@@ -22,13 +25,15 @@ _BESIDE_MM = 4.0  # in front of and behind the disc
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Side:
-    """One visit made ready for matching: pictures, and for each level its voxels, its middle and what is compared."""
+    """One visit made ready for matching: pictures, and for each level its voxels, its middle and what is compared.
+
+    The axes of the pictures run right (from slice to slice), anterior and superior, however the visit is stored.
+    """
 
     coarse: Picture
     fine: Picture
     points_mm: dict[str, NDArray[np.float64]]  # (V, 3) voxel centres of each disc, RAS+ mm
     contexts: dict[str, NDArray[np.bool_]]  # (X, Y, Z) of the pictures
-    slice_axis: int
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -42,9 +47,8 @@ class Side:
 
     @property
     def frame(self) -> NDArray[np.float64]:
-        """Unit vectors ``(3, 3)`` in columns, RAS+: from slice to slice, then both voxel axes within the slice."""
-        axes = [self.slice_axis, *(axis for axis in range(3) if axis != self.slice_axis)]
-        steps = self.fine.affine[:3, axes]
+        """Unit vectors ``(3, 3)`` in columns, RAS+: from slice to slice, to the front and up."""
+        steps = self.fine.affine[:3, :3]
         unit: NDArray[np.float64] = steps / np.linalg.norm(steps, axis=0)
         return unit
 
@@ -52,23 +56,34 @@ class Side:
 def ready(visit: MeasuredVisit) -> Side:
     """Return a measured visit made ready for matching; it has at least one disc."""
     t2map, discs = visit.t2map, visit.discs
-    picture = matching_picture(t2map, discs)
-    labels, regions = picture.part(discs.discs), picture.part(discs.regions)
-    slice_axis, front_back, up_down = anatomical_axes(discs.affine)
-    spacing_mm = np.linalg.norm(discs.affine[:3, :3], axis=0)
-    reach = {
-        front_back: round(_BESIDE_MM / spacing_mm[front_back]),
-        up_down: round(HALF_VERTEBRA_MM / spacing_mm[up_down]),
-    }
-    pixel_mm = float(max(spacing_mm[front_back], spacing_mm[up_down]))
+    stored = matching_picture(t2map, discs)
+    labels, regions = (_straight(stored.part(part), stored.affine)[0] for part in (discs.discs, discs.regions))
+    values, affine = _straight(stored.values, stored.affine)
+    picture = replace(stored, values=values, affine=affine)
+    _, front_back_mm, up_down_mm = np.linalg.norm(affine[:3, :3], axis=0).tolist()
+    reach = {1: round(_BESIDE_MM / front_back_mm), 2: round(HALF_VERTEBRA_MM / up_down_mm)}
+    pixel_mm = max(front_back_mm, up_down_mm)
     masks = {level: labels == DiscLabels.value_of(level) for level in LEVELS if level in discs.levels}
     return Side(
         coarse=picture.smoothed(max(COARSE_MM, _COARSE_PIXELS * pixel_mm)),
         fine=picture.smoothed(max(FINE_MM, _FINE_PIXELS * pixel_mm)),
         points_mm={level: _points_mm(mask, picture.affine) for level, mask in masks.items()},
         contexts={level: _widened(mask, reach) & (regions != Region.NP) for level, mask in masks.items()},
-        slice_axis=slice_axis,
     )
+
+
+def _straight(values: NDArray[T], affine: NDArray[np.float64]) -> tuple[NDArray[T], NDArray[np.float64]]:
+    """Return an array ``(X, Y, Z)`` and its affine with axes that run right, anterior and superior.
+
+    Which voxels are compared then does not depend on the order in which a visit is stored.
+    """
+    axes = anatomical_axes(affine)
+    steps = affine[:3, axes]
+    is_backwards = np.diag(steps) < 0
+    out = affine.copy()
+    out[:3, :3] = steps * np.where(is_backwards, -1.0, 1.0)
+    out[:3, 3] += steps @ (is_backwards * (np.array(values.shape)[list(axes)] - 1))
+    return np.flip(values.transpose(axes), tuple(np.flatnonzero(is_backwards).tolist())), out
 
 
 def _points_mm(mask: NDArray[np.bool_], affine: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ class Picture:
 
     values: Floats
     affine: NDArray[np.float64]  # (4, 4) voxel index of the part to RAS+ mm
-    corner: tuple[int, int, int]  # voxel index of its first voxel in the volume
+    corner: tuple[int, int, int]  # voxel index in the volume of its first voxel, as stored
 
     def smoothed(self, sd_mm: float) -> Picture:
         """Return the picture smoothed within its slices."""

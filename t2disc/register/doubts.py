@@ -17,6 +17,8 @@ _GOOD_CORRELATION = 0.7  # the least of 240 simulated discs was 0.8; see docs/de
 _GOOD_INVERSE_MM = 0.4
 _GOOD_THROUGH_PLANE_MM = 1.0
 _LEAST_IN_FIELD = 0.95  # of the disc
+_SURELY_ALIKE = 0.8  # median of the discs' correlations; of one person 0.84 and more in simulated pairs
+_SURELY_AS_LONG = 0.01  # of 1; from disc to disc one person's bones keep their length to 0.003 in simulated pairs
 
 
 def has_diverged(correlation: float, inverse_mm: float) -> bool:
@@ -24,10 +26,31 @@ def has_diverged(correlation: float, inverse_mm: float) -> bool:
     return not (correlation >= LEAST_CORRELATION and inverse_mm <= LARGEST_INVERSE_MM)
 
 
+def is_perhaps_another(correlation: float, stretch: float) -> bool:
+    """Tell whether two visits may show two persons: bones not quite alike, or spines of another length.
+
+    ``correlation`` is the discs' median; ``stretch`` how many times longer the way from one disc's middle to the next
+    is at the other visit, where it changed least (NaN: not known). Bending leaves it as it is, and a disc that lost
+    height changes only the ways to itself; bodies differ.
+    """
+    return correlation < _SURELY_ALIKE or abs(stretch - 1) > _SURELY_AS_LONG
+
+
 def match_codes(
-    *, correlation: float, inverse_mm: float, through_plane_mm: float, in_field: float, is_fallback: bool
+    *,
+    correlation: float,
+    inverse_mm: float,
+    through_plane_mm: float,
+    in_field: float,
+    is_fallback: bool,
+    is_other: bool = False,
 ) -> Iterator[MatchCode]:
-    """Yield what speaks against a disc's match; ``in_field`` is the share of the disc that the other visit shows."""
+    """Yield what speaks against a disc's match.
+
+    ``in_field`` is the share of the disc that the other visit shows; ``is_other`` whether it may be another person's.
+    """
+    if is_other:
+        yield MatchCode.PERHAPS_ANOTHER
     if in_field < _LEAST_IN_FIELD:
         yield MatchCode.OUT_OF_FIELD
     if is_fallback:

@@ -10,6 +10,8 @@ from scipy.spatial.transform import Rotation
 
 Matrix = NDArray[Any]  # of float64
 
+_LEAST_POINTS = 4
+
 
 def moved(motion: Matrix, points_mm: Matrix) -> Matrix:
     """Return points ``(V, 3)`` after a motion ``(4, 4)``."""
@@ -48,6 +50,19 @@ def about(motion: Matrix, centre_mm: Matrix) -> Matrix:
     out = motion.copy()
     out[:3, 3] = motion[:3, 3] + motion[:3, :3] @ centre_mm - centre_mm
     return out
+
+
+def stretch(before_mm: Matrix, after_mm: Matrix) -> float:
+    """Return how many times longer the way from one point ``(N, 3)`` to the next is after than before.
+
+    Of all ways the one that changed least: a single point that went astray has a part in two of them. NaN below four
+    points.
+    """
+    if len(before_mm) < _LEAST_POINTS:
+        return float("nan")
+    before, after = (np.linalg.norm(np.diff(points, axis=0), axis=1) for points in (before_mm, after_mm))
+    ratios = after / before
+    return float(ratios[np.abs(np.log(ratios)).argmin()])
 
 
 def distance_mm(one: Matrix, other: Matrix, points_mm: Matrix) -> float:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from t2disc.errors import NoCommonLevel, OrientationDiffers, VisitsUnalike
 from t2disc.model import LEVELS, DiscMatch, MeasuredVisit, VisitMatch
 from t2disc.register.context import Side, ready
-from t2disc.register.doubts import has_diverged, match_codes, share_in_field
+from t2disc.register.doubts import has_diverged, is_perhaps_another, match_codes, share_in_field
 from t2disc.register.engine import Found, find_motion
-from t2disc.register.motions import Matrix, distance_mm, fit_motion, middle_of, moved
+from t2disc.register.motions import Matrix, distance_mm, fit_motion, middle_of, moved, stretch
 from t2disc.register.sharing import share_through_plane
 from t2disc.register.whole import find_whole_motion, start_motion
 
@@ -79,12 +79,13 @@ def match_visits(baseline: MeasuredVisit, followup: MeasuredVisit, *, n_threads:
         alone = list(pool.map(lambda level: _match_disc(level, before, after, whole.motion, common), common))
     _require_alike(alone)
     joined, away_mm = _agreed(alone, whole.motion, before)
+    is_other = is_perhaps_another(_median_correlation(alone), _stretch(alone, joined, before))
     missing = {*baseline.discs.levels} ^ {*followup.discs.levels}
     return VisitMatch(
         motion=whole.motion,
         correlation=whole.correlation,
         discs=tuple(
-            _disc_match(disc, motion, float(away), before, followup)
+            _disc_match(disc, motion, float(away), before, followup, is_other=is_other)
             for disc, motion, away in zip(alone, joined, away_mm, strict=True)
         ),
         missing=tuple(level for level in LEVELS if level in missing),
@@ -116,9 +117,20 @@ def _slice_normal(affine: Matrix) -> Matrix | None:
 
 def _require_alike(discs: Sequence[_Alone]) -> None:
     """Refuse two visits whose bones do not look alike wherever they are laid."""
-    median = float(np.median([np.nan_to_num(disc.correlation) for disc in discs]))
+    median = _median_correlation(discs)
     if median < LEAST_ALIKE:
         raise VisitsUnalike(f"bones and annuli that correlate by {median:.2f} (median of {len(discs)} discs)")
+
+
+def _median_correlation(discs: Sequence[_Alone]) -> float:
+    return float(np.median([np.nan_to_num(disc.correlation) for disc in discs]))
+
+
+def _stretch(alone: Sequence[_Alone], motions: Sequence[Matrix], before: Side) -> float:
+    """Return how many times longer the ways between the discs that were found are at the follow-up."""
+    sound = [(before.centre_mm(d.level), motion) for d, motion in zip(alone, motions, strict=True) if not d.is_lost]
+    middles = np.array([centre for centre, _ in sound]).reshape(-1, 3)
+    return stretch(middles, np.array([moved(motion, centre[None])[0] for centre, motion in sound]).reshape(-1, 3))
 
 
 def _match_disc(level: str, before: Side, after: Side, whole: Matrix, common: Sequence[str]) -> _Alone:
@@ -184,7 +196,9 @@ def _as_neighbours(level: str, found: Mapping[str, Matrix], whole: Matrix, befor
     return fit_motion(points_mm, np.mean([moved(motion, points_mm) for motion in nearest], axis=0))
 
 
-def _disc_match(disc: _Alone, motion: Matrix, away_mm: float, before: Side, followup: MeasuredVisit) -> DiscMatch:
+def _disc_match(
+    disc: _Alone, motion: Matrix, away_mm: float, before: Side, followup: MeasuredVisit, *, is_other: bool
+) -> DiscMatch:
     """Return what is known of a disc's match."""
     aim_mm = moved(motion, before.points_mm[disc.level])
     codes = match_codes(
@@ -193,6 +207,7 @@ def _disc_match(disc: _Alone, motion: Matrix, away_mm: float, before: Side, foll
         through_plane_mm=away_mm,
         in_field=share_in_field(aim_mm, followup.discs.affine, followup.discs.shape),
         is_fallback=disc.is_lost,
+        is_other=is_other,
     )
     return DiscMatch(
         level=disc.level,

@@ -72,6 +72,7 @@ MATCH_WORDS = {
     MatchCode.INCONSISTENT: "The way there and the way back disagree",
     MatchCode.POOR_FIT: "The surroundings of the disc look different at the two visits",
     MatchCode.THROUGH_PLANE_UNSURE: "By itself it would have gone elsewhere across the slices",
+    MatchCode.PERHAPS_ANOTHER: "All discs: the bones differ in looks or in length, as those of another person would",
 }
 _PAIR_WORDS = {
     "no-common-level": "No disc was found at both visits",
