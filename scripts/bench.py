@@ -356,7 +356,7 @@ def bench_match(arguments: argparse.Namespace) -> None:
             command = [sys.executable, __file__, "--match", str(file), str(n_threads)]
             runs.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
     print(
-        "| threads | wall s | CPU s | of it matching | carrying | measuring | imports, CPU s | peak MiB | discs | SHA-256 |"
+        "| threads | wall s | CPU s | matching | carrying | measuring | imports, CPU s | peak MiB | discs | SHA-256 |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|")
     for run in sorted(runs, key=lambda run: int(run["threads"])):
