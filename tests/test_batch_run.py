@@ -305,7 +305,7 @@ def test_pictures_that_cannot_be_drawn_cost_no_number(measured, tmp_path, monkey
     outcome = run(measured, tmp_path, reporter=listener, with_figures=True)
     assert not outcome.quarantined
     assert (tmp_path / "discs.tsv").read_bytes() == (measured / "out" / "discs.tsv").read_bytes()
-    assert not list(tmp_path.rglob("*.png"))
+    assert not list(tmp_path.glob("sub-*/ses-*/figures/*.png"))
     for record in outcome.records:
         (note,) = (note for note in record.notes if "pictures" in note)
         assert "RuntimeError" in note

@@ -24,7 +24,8 @@ def run_pairs(pairs: Sequence[study.Pair], settings: RunSettings, reporter: Repo
 
 def _run_pair(pair: study.Pair, settings: RunSettings, reporter: Reporter) -> store.PairRecord:
     """Do with a pair what is decided, and return its record."""
-    earlier, basis = _earlier(pair, settings), study.pair_basis(pair, settings.out)
+    repeatability = settings.protocol.repeatability
+    earlier, basis = _earlier(pair, settings), study.pair_basis(pair, settings.out, repeatability)
     decision = decide_pair(earlier, basis, with_pictures=settings.with_figures)
     started = perf_counter()
     if earlier is not None and decision.action == "skip":
@@ -49,7 +50,8 @@ def _attempt(
 ) -> tuple[store.PairRecord, tuple[store.StoredFile, ...]]:
     """Tell the pair's story; when it fails, its record says why and is all that is stored of it."""
     try:
-        result = study.analyse_pair(pair, settings.out, n_threads=min(os.cpu_count() or 1, MOST_THREADS))
+        n_threads = min(os.cpu_count() or 1, MOST_THREADS)
+        result = study.analyse_pair(pair, settings.out, settings.protocol.repeatability, n_threads=n_threads)
         record = study.pair_record(result, basis)
         pictures = _draw(result, reporter) if settings.with_figures else ()
         return record, (*study.pair_files(result), *pictures, store.pair_record_file(record))

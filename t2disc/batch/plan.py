@@ -93,6 +93,8 @@ def _reasons_to_pair(earlier: EarlierPair, now: PairBasis | None, with_pictures:
         yield "the baseline has changed"
     if before.followup_sha256 != now.followup_sha256:
         yield "the follow-up has changed"
+    if before.settings_sha256 != now.settings_sha256:
+        yield "other settings of [repeatability]"
     if earlier.has_pictures != with_pictures:
         yield "pictures asked for" if with_pictures else "pictures no longer asked for"
 

@@ -6,16 +6,14 @@ Both pictures are locally normalised, so their correlation is a local one. Decis
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
-import SimpleITK
 from numpy.typing import NDArray
 
 from t2disc.register.contrast import Picture
 from t2disc.register.motions import Matrix
-
-sitk: Any = SimpleITK  # its stubs stop short of the calls below
 
 _SEED = 1  # of the offsets within the regular pattern of samples; SimpleITK's own default is the clock
 _LARGEST_STEP_MM, _SMALLEST_STEP_MM = 0.5, 1e-3
@@ -57,7 +55,7 @@ def find_motion(
     frame = _frame(fixed.affine, centre_mm)
     radius_mm = _radius_mm(where, fixed.affine, centre_mm)
     method = _method(min(1.0, n_samples / max(int(where.sum()), 1)), radius_mm)
-    turn = sitk.Euler3DTransform()
+    turn = _sitk().Euler3DTransform()
     method.SetInitialTransform(turn, True)
     inverse = np.linalg.inv(frame)
     method.SetMetricFixedMask(_image(where.astype(np.uint8), inverse @ fixed.affine))
@@ -66,7 +64,7 @@ def find_motion(
         _image(moving.values, inverse @ np.linalg.inv(start) @ moving.affine),
     )
     values: list[float] = []
-    method.AddCommand(sitk.sitkIterationEvent, lambda: values.append(-float(method.GetMetricValue())))
+    method.AddCommand(_sitk().sitkIterationEvent, lambda: values.append(-float(method.GetMetricValue())))
     try:
         method.Execute(*images)
     except RuntimeError:  # ITK: all samples map outside the moving image
@@ -80,6 +78,11 @@ def find_motion(
     return Found(motion=motion, correlation=correlation)
 
 
+def _sitk() -> Any:
+    """Load SimpleITK when it is first needed: it takes a second. Its stubs stop short of the calls made here."""
+    return import_module("SimpleITK")
+
+
 def _method(share: float, radius_mm: float) -> Any:
     """Return the search: correlation at samples, regular steps down its gradient.
 
@@ -87,14 +90,14 @@ def _method(share: float, radius_mm: float) -> Any:
     interpolated image itself: ITK's own smoothing of gradients over the thickest voxel axis shifts the optimum by
     0.1 mm within the slice.
     """
-    method = sitk.ImageRegistrationMethod()
+    method = _sitk().ImageRegistrationMethod()
     method.SetNumberOfThreads(1)
     method.SetMetricAsCorrelation()
     method.SetMetricSamplingStrategy(method.REGULAR)
     method.SetMetricSamplingPercentage(share, _SEED)
     method.MetricUseFixedImageGradientFilterOff()
     method.MetricUseMovingImageGradientFilterOff()
-    method.SetInterpolator(sitk.sitkLinear)
+    method.SetInterpolator(_sitk().sitkLinear)
     method.SetOptimizerAsRegularStepGradientDescent(
         _LARGEST_STEP_MM, _SMALLEST_STEP_MM, _MOST_STEPS, relaxationFactor=0.5, gradientMagnitudeTolerance=1e-10
     )
@@ -121,7 +124,7 @@ def _frame(affine: Matrix, centre_mm: Matrix) -> Matrix:
 
 def _image(values: NDArray[Any], affine: Matrix) -> Any:
     """Return an array ``(X, Y, Z)`` as an image whose physical space is that of ``affine``."""
-    image = sitk.GetImageFromArray(np.ascontiguousarray(values.transpose(2, 1, 0)))
+    image = _sitk().GetImageFromArray(np.ascontiguousarray(values.transpose(2, 1, 0)))
     spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
     image.SetSpacing(spacing_mm.tolist())
     image.SetOrigin(affine[:3, 3].tolist())

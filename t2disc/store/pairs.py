@@ -54,10 +54,11 @@ class DiscMatchFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairBasis:
-    """Check sums of what a pair's result was made from: both visits' maps, labels and facts."""
+    """Check sums of what a pair's result was made from: both visits' maps, labels and facts, and the coefficients."""
 
     baseline_sha256: str
     followup_sha256: str
+    settings_sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,16 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from t2disc import store
 from t2disc.errors import LevelsSlipped, MatchError, T2DiscError, VisitsUnalike
 from t2disc.model import Change, DiscLabels, DiscShape, Drift, MatchedLabels, VisitMatch
+
+if TYPE_CHECKING:
+    from t2disc.model.protocol import RepeatabilitySettings
 
 _NOT_COMPARABLE = (LevelsSlipped, VisitsUnalike)  # one name, but not one disc
 
@@ -50,21 +54,28 @@ class PairResult:
     shapes: tuple[tuple[DiscShape, ...], tuple[DiscShape, ...]]
 
 
-def analyse_pair(pair: Pair, out: Path, *, n_threads: int = 1) -> PairResult:
+def analyse_pair(
+    pair: Pair, out: Path, settings: RepeatabilitySettings | None = None, *, n_threads: int = 1
+) -> PairResult:
     """Match the discs of two visits that were published in ``out``, and measure their change in every region.
+
+    ``settings`` is ``[repeatability]`` of the protocol.
 
     Raises
     ------
     OutputsDamaged
         ``outputs-damaged``: the maps of a visit cannot be read back.
     """
-    from t2disc.measure import measure_changes
+    from t2disc.measure import given_repeatability, measure_changes
 
     before, after = (store.read_visit(out, record) for record in (pair.baseline, pair.followup))
     own = MatchedLabels(roi="own", baseline=before.discs, followup=after.discs)
+    coefficient = given_repeatability(settings.rc_pct if settings else {})
     match, regions, refusal = _matched(before, after, n_threads)
     changes = [
-        change for labels in (*regions, own) for change in measure_changes(before.t2map, after.t2map, labels, match)
+        change
+        for labels in (*regions, own)
+        for change in measure_changes(before.t2map, after.t2map, labels, match, coefficient)
     ]
     if isinstance(refusal, _NOT_COMPARABLE):
         changes = [replace(change, is_comparable=False) for change in changes]
@@ -159,10 +170,14 @@ def _empty_record(
     )
 
 
-def pair_basis(pair: Pair, out: Path) -> store.PairBasis | None:
+def pair_basis(pair: Pair, out: Path, settings: RepeatabilitySettings | None = None) -> store.PairBasis | None:
     """Return the check sums of what a pair is measured from; ``None`` where a visit's outputs cannot be told."""
     before, after = (_visit_sha256(record, out) for record in (pair.baseline, pair.followup))
-    return store.PairBasis(baseline_sha256=before, followup_sha256=after) if before and after else None
+    if not (before and after):
+        return None
+    told = json.dumps(settings.rc_pct if settings else {}, sort_keys=True)
+    settings_sha256 = hashlib.sha256(told.encode()).hexdigest()
+    return store.PairBasis(baseline_sha256=before, followup_sha256=after, settings_sha256=settings_sha256)
 
 
 def _visit_sha256(record: store.VisitRecord, out: Path) -> str | None:
@@ -194,7 +209,9 @@ def pair_figures(result: PairResult) -> Iterator[store.StoredFile]:
         result.followup,
         result.match,
         result.changes,
+        roi="matched" if result.match else "own",
         index_level=result.pair.baseline.index_level,
+        quantity=result.pair.baseline.acquisition.quantity if result.pair.baseline.acquisition else "T2",
         reason=result.refusal.found if result.refusal else "",
     )
     yield store.figure_file(f"{store.pair_stem(participant_id, baseline, followup)}_desc-change_T2", figure)
