@@ -21,16 +21,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from simulated_pairs import SETS, Matrix, SimulatedPair, draw_people, measured_pair
+from simulated_pairs import SETS, Matrix, MeasuredScan, SimulatedPair, draw_people, measured_pair
 
-from t2disc.model import LEVELS, T2Map
+from t2disc.model import LEVELS
 from t2disc.register import engine
-from t2disc.register.context import COARSE_MM, FINE_MM, Side, ready
-from t2disc.register.contrast import ECHO_TIME_MS, Picture
+from t2disc.register.context import COARSE_MM, FINE_MM, Side, _straight, ready
+from t2disc.register.contrast import ECHO_TIME_MS, Picture, matching_picture
 from t2disc.register.motions import moved
 from t2disc.register.whole import start_motion
 
-sitk: Any = engine.sitk
+sitk: Any = engine._sitk()
 
 MARGIN_MM = 6.0  # of the fixed picture around the voxels compared
 REACH_LEVELS = 0.8  # SD, in levels, of the weight that neighbours have in the first guess
@@ -106,7 +106,7 @@ def _print_table(rows: dict[str, list[tuple[float, float, float]]]) -> None:
 def tasks(pair: SimulatedPair) -> Iterator[Task]:
     """Yield the discs of a pair that both visits have, T12/L1 left out."""
     before, after = ready(pair.before), ready(pair.after)
-    raw_before, raw_after = (_raw(side, scan.t2map) for side, scan in ((before, pair.before), (after, pair.after)))
+    raw_before, raw_after = (_raw(side, scan) for side, scan in ((before, pair.before), (after, pair.after)))
     common = [level for level in before.levels if level in after.levels]
     for level in (level for level in common if level != LEVELS[0]):
         where = before.contexts[level]
@@ -121,10 +121,12 @@ def tasks(pair: SimulatedPair) -> Iterator[Task]:
         )
 
 
-def _raw(side: Side, t2map: T2Map) -> tuple[Picture, Picture]:
+def _raw(side: Side, scan: MeasuredScan) -> tuple[Picture, Picture]:
     """Return the signal at the matching's echo time, not normalised and with the nuclei, smoothed as the others are."""
-    signal = np.nan_to_num(t2map.s0 * np.exp(-ECHO_TIME_MS / t2map.t2_ms))
-    picture = replace(side.fine, values=side.fine.part(signal).astype(np.float32))
+    signal = np.nan_to_num(scan.t2map.s0 * np.exp(-ECHO_TIME_MS / scan.t2map.t2_ms)).astype(np.float32)
+    stored = matching_picture(scan.t2map, scan.discs)
+    values, _ = _straight(stored.part(signal), stored.affine)
+    picture = replace(side.fine, values=np.ascontiguousarray(values))
     return picture.smoothed(COARSE_MM), picture.smoothed(FINE_MM)
 
 
@@ -173,14 +175,17 @@ def by_the_package(task: Task) -> Matrix:
     return motion
 
 
-def by_itk(task: Task, method_of: Callable[[float], Any], pictures: tuple[tuple[Picture, Picture], ...]) -> Matrix:
+def by_itk(
+    task: Task, method_of: Callable[[float, float], Any], pictures: tuple[tuple[Picture, Picture], ...]
+) -> Matrix:
     """Search with another method of SimpleITK; the geometry is the package's own."""
     motion = task.start
     for (fixed, moving), n_samples in zip(pictures, N_SAMPLES, strict=True):
         frame = engine._frame(fixed.affine, task.centre_mm)
         inverse = np.linalg.inv(frame)
         turn = sitk.Euler3DTransform()
-        method = method_of(min(1.0, n_samples / np.count_nonzero(task.where)))
+        radius_mm = engine._radius_mm(task.where, fixed.affine, task.centre_mm)
+        method = method_of(min(1.0, n_samples / np.count_nonzero(task.where)), radius_mm)
         method.SetInitialTransform(turn, True)
         method.SetMetricFixedMask(engine._image(task.where.astype(np.uint8), inverse @ fixed.affine))
         method.Execute(
@@ -191,24 +196,24 @@ def by_itk(task: Task, method_of: Callable[[float], Any], pictures: tuple[tuple[
     return motion
 
 
-def with_itks_filters(share: float) -> Any:
+def with_itks_filters(share: float, radius_mm: float) -> Any:
     """Return the package's method with gradients smoothed as ITK does unasked."""
-    method = engine._method(share)
+    method = engine._method(share, radius_mm)
     method.MetricUseFixedImageGradientFilterOn()
     method.MetricUseMovingImageGradientFilterOn()
     return method
 
 
-def by_mutual_information(share: float) -> Any:
+def by_mutual_information(share: float, radius_mm: float) -> Any:
     """Return the package's method with Mattes' metric, 32 bins."""
-    method = engine._method(share)
+    method = engine._method(share, radius_mm)
     method.SetMetricAsMattesMutualInformation(32)
     return method
 
 
-def by_neighbourhoods(share: float) -> Any:  # noqa: ARG001 - it compares every voxel
+def by_neighbourhoods(share: float, radius_mm: float) -> Any:  # noqa: ARG001 - it compares every voxel
     """Return the package's method with the correlation in neighbourhoods of 5 x 5 x 5 voxels."""
-    method = engine._method(1.0)
+    method = engine._method(1.0, radius_mm)
     method.SetMetricAsANTSNeighborhoodCorrelation(2)
     method.SetMetricSamplingStrategy(method.NONE)
     return method
