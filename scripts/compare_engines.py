@@ -132,8 +132,7 @@ def _raw(side: Side, scan: MeasuredScan) -> tuple[Picture, Picture]:
 
 def _start(level: str, before: Side, after: Side, common: list[str]) -> Matrix:
     away = np.array([LEVELS.index(other) - LEVELS.index(level) for other in common]) / REACH_LEVELS
-    before_mm, after_mm = (np.array([side.centre_mm(other) for other in common]) for side in (before, after))
-    return start_motion(before_mm, after_mm, np.exp(-(away**2) / 2))
+    return start_motion(before, after, [(other, other) for other in common], np.exp(-(away**2) / 2))
 
 
 def _box(where: NDArray[np.bool_], affine: Matrix) -> tuple[slice, ...]:

@@ -150,8 +150,7 @@ def _match_disc(level: str, before: Side, after: Side, whole: Matrix, common: Se
 def _start(level: str, before: Side, after: Side, common: Sequence[str]) -> Matrix:
     """Return a first guess from the middles of the disc and, with less weight, of its neighbours."""
     away = np.array([LEVELS.index(other) - LEVELS.index(level) for other in common]) / _REACH_LEVELS
-    before_mm, after_mm = (np.array([side.centre_mm(other) for other in common]) for side in (before, after))
-    return start_motion(before_mm, after_mm, np.exp(-(away**2) / 2))
+    return start_motion(before, after, [(other, other) for other in common], np.exp(-(away**2) / 2))
 
 
 def _search(level: str, fixed: Side, moving: Side, starts: Sequence[Matrix]) -> Found:

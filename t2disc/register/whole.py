@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from t2disc.errors import LevelsSlipped
@@ -12,6 +14,7 @@ from t2disc.register.motions import Matrix, fit_motion
 
 _SMOOTH_MM = 3.0
 _N_SAMPLES = 6000
+_ASIDE_MM = 20.0
 _CLEARLY = 0.1  # in correlation; rightly named levels lay 0.37 and more above slipped ones
 _FITS = 0.5  # from which correlation a slipped pairing is taken to be the right one
 
@@ -39,14 +42,18 @@ def find_whole_motion(before: Side, after: Side) -> Found:
 
 def _with_slip(slip: int, before: Side, after: Side) -> Found:
     """Return the motion found when each level of the baseline is taken for the ``slip``-th below it."""
-    pairs = [(level, other) for level in before.levels if (other := _neighbour(level, slip)) in after.points_mm]
+    pairs = [
+        (level, other)
+        for level in before.levels
+        if (other := _neighbour(level, slip)) is not None and other in after.points_mm
+    ]
     if not pairs:
         return Found(motion=np.eye(4), correlation=np.nan)
-    middles = np.array([before.centre_mm(level) for level, _ in pairs])
-    start = start_motion(middles, np.array([after.centre_mm(level) for _, level in pairs]))
+    start = start_motion(before, after, pairs)
+    centre_mm = np.mean([before.centre_mm(level) for level, _ in pairs], axis=0)
     where = np.any([before.contexts[level] for level, _ in pairs], axis=0)
     fixed, moving = (side.fine.smoothed(_SMOOTH_MM) for side in (before, after))
-    return find_motion(fixed, moving, where, start, middles.mean(axis=0), n_samples=_N_SAMPLES)
+    return find_motion(fixed, moving, where, start, centre_mm, n_samples=_N_SAMPLES)
 
 
 def _neighbour(level: str, slip: int) -> str | None:
@@ -54,10 +61,31 @@ def _neighbour(level: str, slip: int) -> str | None:
     return LEVELS[place] if 0 <= place < len(LEVELS) else None
 
 
-def start_motion(before_mm: Matrix, after_mm: Matrix, weights: Matrix | None = None) -> Matrix:
-    """Return the motion between the middles of discs ``(N, 3)``; a mere shift where there are fewer than three."""
-    if len(before_mm) > 2:
-        return fit_motion(before_mm, after_mm, weights)
-    out = np.eye(4)
-    out[:3, 3] = (after_mm - before_mm).mean(axis=0)
-    return out
+def start_motion(before: Side, after: Side, pairs: Sequence[tuple[str, str]], weights: Matrix | None = None) -> Matrix:
+    """Return the rigid motion between the middles of discs that are taken for each other; a mere shift for one disc.
+
+    Discs lie nearly in a line, which leaves the turn about it open. Each brings a point beside it along, to its left
+    and right by the slices' normal: the patient is taken to lie as much on the side as before.
+
+    Parameters
+    ----------
+    before, after
+        Both visits.
+    pairs
+        Levels at baseline and at follow-up.
+    weights
+        One per pair; alike when left out.
+    """
+    before_mm, after_mm = (
+        np.array([side.centre_mm(pair[place]) for pair in pairs]) for place, side in enumerate((before, after))
+    )
+    if len(pairs) < 2:
+        out = np.eye(4)
+        out[:3, 3] = after_mm[0] - before_mm[0]
+        return out
+    aside_mm = [_ASIDE_MM * side.frame[:, 0] for side in (before, after)]
+    points, aims = (
+        np.concatenate([middles - way, middles + way])
+        for middles, way in zip((before_mm, after_mm), aside_mm, strict=True)
+    )
+    return fit_motion(points, aims, None if weights is None else np.tile(weights, 2))
