@@ -14,13 +14,13 @@ from t2disc.simulate.recipe import ParticipantRecipe, VisitRecipe
 
 SEEN = LEVELS[-3:]
 _COARSE = {
-    "rows": 104,
+    "rows": 128,
     "columns": 72,
     "voxel_mm": 1.4,
     "n_slices": 8,
     "gap_mm": 0.4,
     "thickness_mm": 4.4,
-    "centre_mm": (0.0, -2.0, -45.0),
+    "centre_mm": (0.0, -2.0, -52.0),
     "echo_times_ms": (10.0, 25.0, 40.0, 60.0, 80.0, 110.0),
 }
 _MOVED = MovedRecipe(slice_offset=0.4, shift_mm=(1.5, 6.0, 6.0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,12 +66,29 @@ def measure_changes(
     require_same_grid(followup, labels.followup)
     levels = [level for level in LEVELS if level in {*labels.baseline.levels, *labels.followup.levels}]
     names = {*labels.baseline.region_names, *labels.followup.region_names}
-    return tuple(
-        _measure(baseline, followup, labels, match, level, region, repeatability)
-        for level in levels
-        for region in SCHEME_OF
-        if region in names
-    )
+    changes: list[Change] = []
+    for level in levels:
+        before, before_labels = _about_disc(baseline, labels.baseline, level)
+        after, after_labels = _about_disc(followup, labels.followup, level)
+        near = MatchedLabels(roi=labels.roi, baseline=before_labels, followup=after_labels)
+        changes += [
+            _measure(before, after, near, match, level, region, repeatability)
+            for region in SCHEME_OF
+            if region in names
+        ]
+    return tuple(changes)
+
+
+def _about_disc(t2map: T2Map, labels: DiscLabels, level: str) -> tuple[T2Map, DiscLabels]:
+    """Return the part of a map and its labels that holds one disc: fifteen regions are looked for in it."""
+    found = np.nonzero(labels.discs == DiscLabels.value_of(level))
+    box = tuple(slice(int(v.min()), int(v.max()) + 1) if v.size else slice(0, 1) for v in found)
+    affine = t2map.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ [part.start for part in box]
+    maps = {name: getattr(t2map, name)[box] for name in ("t2_ms", "s0", "t2_se_ms", "flag")}
+    schemes = tuple(replace(scheme, values=scheme.values[box]) for scheme in labels.schemes)
+    part = replace(labels, discs=labels.discs[box], regions=labels.regions[box], schemes=schemes, affine=affine)
+    return replace(t2map, affine=affine, **maps), part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -111,6 +128,7 @@ def _measure(
         noise_se_ms=math.hypot(_noise_se_ms(before, baseline), _noise_se_ms(after, followup)),
         place_se_ms=_place_se_ms(before, after, match, level, baseline.affine),
         floor_ms=_floor_ms(after, followup) - _floor_ms(before, baseline),
+        baseline_floor_ms=_floor_ms(before, baseline),
         repeatability=repeatability(level, region),
     )
 

@@ -110,6 +110,8 @@ class Change:
         Standard error of ``change_ms`` from the voxels' own standard errors, neighbours' shared noise counted.
     place_se_ms
         Standard error of ``change_ms`` from how much it varies between parts of the region, noise included.
+    baseline_floor_ms
+        How much of the baseline it is expected to make up.
     floor_ms
         How much of ``change_ms`` the noise floor of the magnitude signal is expected to make up.
     repeatability
@@ -128,6 +130,7 @@ class Change:
     noise_se_ms: float = math.nan
     place_se_ms: float = math.nan
     floor_ms: float = math.nan
+    baseline_floor_ms: float = 0.0
     repeatability: Repeatability = Repeatability()
     is_comparable: bool = True
 
@@ -149,13 +152,25 @@ class Change:
 
         ``se = sqrt(max(noise_se, place_se)**2 + floor**2)``; of noise and place, the one that is known counts.
         """
-        known_ms = [se for se in (self.noise_se_ms, self.place_se_ms) if not math.isnan(se)]
-        return math.hypot(max(known_ms, default=math.nan), self.floor_ms)
+        return math.hypot(self._scatter_ms, self.floor_ms)
+
+    @property
+    def floor_pct(self) -> float:
+        """How much of ``change_pct`` the noise floor is expected to make up: it lengthens the baseline too."""
+        before_ms = self.baseline_t2_median_ms - self.baseline_floor_ms
+        after_ms = self.followup_t2_median_ms - self.baseline_floor_ms - self.floor_ms
+        return self.change_pct - 100 * (after_ms / before_ms - 1) if before_ms else math.nan
 
     @property
     def se_pct(self) -> float:
-        """The same in % of baseline."""
-        return self._per_cent(self.se_ms)
+        """Standard error of ``change_pct``, % of baseline: as ``se_ms``, with the floor's part of the percentage."""
+        return math.hypot(self._per_cent(self._scatter_ms), self.floor_pct)
+
+    @property
+    def _scatter_ms(self) -> float:
+        """The greater of noise and place; the one that is known where one is."""
+        known_ms = [se for se in (self.noise_se_ms, self.place_se_ms) if not math.isnan(se)]
+        return max(known_ms, default=math.nan)
 
     @property
     def interval_ms(self) -> tuple[float, float]:
@@ -165,8 +180,7 @@ class Change:
     @property
     def interval_pct(self) -> tuple[float, float]:
         """95 % interval of the true change, % of baseline."""
-        low, high = self.interval_ms
-        return self._per_cent(low), self._per_cent(high)
+        return self.change_pct - Z_95 * self.se_pct, self.change_pct + Z_95 * self.se_pct
 
     @property
     def exceeds_rc(self) -> bool | None:

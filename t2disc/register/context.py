@@ -16,8 +16,8 @@ from t2disc.register.contrast import Picture, matching_picture
 
 T = TypeVar("T", bound=np.generic)
 
-COARSE_MM, FINE_MM = 1.5, 0.5
-"""SD by which pictures are smoothed in the first and the last search; more where pixels are large."""
+BLURRED_MM, COARSE_MM, FINE_MM = 3.0, 1.5, 0.5
+"""SD by which pictures are smoothed in the first, second and last search; more where pixels are large."""
 _COARSE_PIXELS, _FINE_PIXELS = 1.5, 0.7  # at least: linear interpolation between pixels blurs, but not everywhere alike
 HALF_VERTEBRA_MM = 13.0
 _BESIDE_MM = 4.0  # in front of and behind the disc
@@ -30,6 +30,7 @@ class Side:
     The axes of the pictures run right (from slice to slice), anterior and superior, however the visit is stored.
     """
 
+    blurred: Picture
     coarse: Picture
     fine: Picture
     points_mm: dict[str, NDArray[np.float64]]  # (V, 3) voxel centres of each disc, RAS+ mm
@@ -65,6 +66,7 @@ def ready(visit: MeasuredVisit) -> Side:
     pixel_mm = max(front_back_mm, up_down_mm)
     masks = {level: labels == DiscLabels.value_of(level) for level in LEVELS if level in discs.levels}
     return Side(
+        blurred=picture.smoothed(BLURRED_MM),
         coarse=picture.smoothed(max(COARSE_MM, _COARSE_PIXELS * pixel_mm)),
         fine=picture.smoothed(max(FINE_MM, _FINE_PIXELS * pixel_mm)),
         points_mm={level: _points_mm(mask, picture.affine) for level, mask in masks.items()},

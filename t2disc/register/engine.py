@@ -16,7 +16,7 @@ from t2disc.register.contrast import Picture
 from t2disc.register.motions import Matrix
 
 _SEED = 1  # of the offsets within the regular pattern of samples; SimpleITK's own default is the clock
-_LARGEST_STEP_MM, _SMALLEST_STEP_MM = 0.5, 1e-3
+_LARGEST_STEP_MM, _SMALLEST_STEP_MM = 0.5, 2e-4
 _MOST_STEPS = 100
 
 
@@ -123,12 +123,16 @@ def _frame(affine: Matrix, centre_mm: Matrix) -> Matrix:
 
 
 def _image(values: NDArray[Any], affine: Matrix) -> Any:
-    """Return an array ``(X, Y, Z)`` as an image whose physical space is that of ``affine``."""
-    image = _sitk().GetImageFromArray(np.ascontiguousarray(values.transpose(2, 1, 0)))
-    spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
+    """Return an array ``(X, Y, Z)`` as an image whose physical space is that of ``affine``.
+
+    Its axes run Z, Y, X: the regular pattern fills each slice before it goes on to the next, and skips none.
+    """
+    image = _sitk().GetImageFromArray(np.ascontiguousarray(values))
+    steps = affine[:3, 2::-1]
+    spacing_mm = np.linalg.norm(steps, axis=0)
     image.SetSpacing(spacing_mm.tolist())
     image.SetOrigin(affine[:3, 3].tolist())
-    image.SetDirection((affine[:3, :3] / spacing_mm).ravel().tolist())
+    image.SetDirection((steps / spacing_mm).ravel().tolist())
     return image
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from t2disc.errors import NoCommonLevel, OrientationDiffers, VisitsUnalike
 from t2disc.model import LEVELS, DiscMatch, MeasuredVisit, VisitMatch
 from t2disc.register.context import Side, ready
+from t2disc.register.contrast import Picture
 from t2disc.register.doubts import has_diverged, is_perhaps_another, match_codes, share_in_field
 from t2disc.register.engine import Found, find_motion
 from t2disc.register.motions import Matrix, distance_mm, fit_motion, middle_of, moved, stretch
@@ -24,7 +25,7 @@ LEAST_ALIKE = 0.6
 """Least median correlation of the discs' contexts under which two visits are taken to show one person."""
 _SLICE_LIKE = 1.5  # longest voxel edge over the middle one from which a stack has slices
 _REACH_LEVELS = 0.8  # SD, in levels, of the weight that neighbours have in a disc's first guess
-_COARSE_SAMPLES, _FINE_SAMPLES = 3000, 6000  # voxels compared
+_N_SAMPLES = 6000  # voxels compared: all in pictures of large pixels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -154,13 +155,16 @@ def _start(level: str, before: Side, after: Side, common: Sequence[str]) -> Matr
 
 
 def _search(level: str, fixed: Side, moving: Side, starts: Sequence[Matrix]) -> Found:
-    """Search coarsely from every start, and from the best of their ends finely."""
+    """Search from every start in ever sharper pictures, and from the best of their ends in the sharpest."""
     where, centre_mm = fixed.contexts[level], fixed.centre_mm(level)
-    coarse = [
-        find_motion(fixed.coarse, moving.coarse, where, start, centre_mm, n_samples=_COARSE_SAMPLES) for start in starts
-    ]
+
+    def find(one: Picture, other: Picture, start: Matrix, n_samples: int) -> Found:
+        return find_motion(one, other, where, start, centre_mm, n_samples=n_samples)
+
+    blurred = [find(fixed.blurred, moving.blurred, start, _N_SAMPLES) for start in starts]
+    coarse = [find(fixed.coarse, moving.coarse, found.motion, _N_SAMPLES) for found in blurred]
     best = max(coarse, key=lambda found: np.nan_to_num(found.correlation, nan=-1.0))
-    return find_motion(fixed.fine, moving.fine, where, best.motion, centre_mm, n_samples=_FINE_SAMPLES)
+    return find(fixed.fine, moving.fine, best.motion, _N_SAMPLES)
 
 
 def _agreed(alone: Sequence[_Alone], whole: Matrix, before: Side) -> tuple[list[Matrix], NDArray[np.float64]]:

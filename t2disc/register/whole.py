@@ -12,7 +12,6 @@ from t2disc.register.context import Side
 from t2disc.register.engine import Found, find_motion
 from t2disc.register.motions import Matrix, fit_motion
 
-_SMOOTH_MM = 3.0
 _N_SAMPLES = 6000
 _ASIDE_MM = 20.0
 _CLEARLY = 0.1  # in correlation; rightly named levels lay 0.37 and more above slipped ones
@@ -52,8 +51,7 @@ def _with_slip(slip: int, before: Side, after: Side) -> Found:
     start = start_motion(before, after, pairs)
     centre_mm = np.mean([before.centre_mm(level) for level, _ in pairs], axis=0)
     where = np.any([before.contexts[level] for level, _ in pairs], axis=0)
-    fixed, moving = (side.fine.smoothed(_SMOOTH_MM) for side in (before, after))
-    return find_motion(fixed, moving, where, start, centre_mm, n_samples=_N_SAMPLES)
+    return find_motion(before.blurred, after.blurred, where, start, centre_mm, n_samples=_N_SAMPLES)
 
 
 def _neighbour(level: str, slip: int) -> str | None:

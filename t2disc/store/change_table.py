@@ -169,6 +169,9 @@ CHANGE_COLUMNS: tuple[Column[ChangeRow], ...] = (
     Column("ci95_high_pct", "Upper end of the 95 % interval", lambda row: row.change.interval_pct[1], "%", 3),
     _changed("noise_se_ms", "Standard error by the voxels' own noise, that of neighbours being partly the same"),
     _changed("place_se_ms", "Standard error by leaving out one of eight parts of the region at a time"),
+    _changed(
+        "se_pct", "Standard error of change_pct; the floor lengthens the baseline, and so the percentage, too", "%"
+    ),
     _changed("floor_ms", "Part of the change that the noise floor of magnitude images is expected to make up"),
     Column(
         "rc_pct",
