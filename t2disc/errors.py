@@ -23,7 +23,8 @@ path or a header value of a patient.
     │   ├── LabelError                  labels-unreadable · labels-unnamed · labels-level-unknown · labels-repeated
     │   │                               labels-outside-image · labels-out-of-order · labels-missing
     │   │                               labels-scheme-unknown · labels-without-outlines · labels-mirrored
-    │   └── MatchError                  no-common-level · orientation-differs · levels-slipped · visits-unalike
+    │   └── MatchError                  no-common-level · orientation-differs · quantity-differs
+    │                                   levels-slipped · visits-unalike
     ├── StudyError                      study-not-found · no-visits · layout-unclear · name-collision
     │                                   participants-invalid · visit-order-unknown · pseudonym-key-missing
     ├── UsageError                      protocol-invalid · model-unknown · argument-invalid
@@ -420,6 +421,12 @@ class OrientationDiffers(MatchError):
         "slices within 30 degrees of those of the baseline: slices that are millimetres thick, turned, mix other tissue"
     )
     todo = "measure the visit on its own, or repeat the scan as the protocol says"
+
+
+class QuantityDiffers(MatchError):
+    code = "quantity-differs"
+    expected = "T2 at both visits, or T2* at both"
+    todo = "measure the visit on its own; set [ingest] so that one sequence is chosen at both visits"
 
 
 class LevelsSlipped(MatchError):

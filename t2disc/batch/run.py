@@ -73,7 +73,8 @@ def run_study(visits: Sequence[Visit], settings: RunSettings, reporter: Reporter
         pairs = run_pairs(study.pairs_of(records, settings.protocol.study.visit_order), settings, reporter)
         summary = _summary(records, pairs, settings.protocol)
         study.write_summary(settings.out, summary)
-        warnings = (*_strangers(settings.out, records), *summary.warnings)
+        strangers = (*_strangers(settings.out, records), *_strange_pairs(settings.out, records, pairs))
+        warnings = (*strangers, *summary.warnings)
     n_skipped = sum(action == "skip" for _, action in ended)
     return StudyOutcome(records=records, summary=summary, warnings=warnings, n_skipped=n_skipped)
 
@@ -99,6 +100,23 @@ def _strangers(out: Path, records: Sequence[store.VisitRecord]) -> tuple[str, ..
     if not others:
         return ()
     return (f"left out of the tables: earlier results of visits that are not in the study: {', '.join(others)}",)
+
+
+def _strange_pairs(
+    out: Path, records: Sequence[store.VisitRecord], pairs: Sequence[store.PairRecord]
+) -> tuple[str, ...]:
+    """Name earlier changes between visits of the study that are no longer told, in one warning."""
+    visits = {(record.participant_id, record.session_id) for record in records}
+    told = {pair.key for pair in pairs}
+    keys = (
+        f"{participant_id}/{followup} since {baseline}"
+        for participant_id, baseline, followup in store.recorded_pairs(out)
+        if {(participant_id, baseline), (participant_id, followup)} <= visits
+    )
+    others = [key for key in keys if key not in told]
+    if not others:
+        return ()
+    return (f"left out of the tables: earlier changes of visits that are no longer compared: {', '.join(others)}",)
 
 
 def _run_visit(visit: Visit, settings: RunSettings, reporter: Reporter) -> tuple[store.VisitRecord, Action]:

@@ -96,12 +96,19 @@ class RepeatabilitySettings(_Table):
         None, description="Name of the visit that repeats the baseline within days; the study's own coefficients"
     )
 
+    @field_validator("retest_visit")
+    @classmethod
+    def _named(cls, given: str | None) -> str | None:
+        if given is not None and not any(sign.isascii() and sign.isalnum() for sign in given.removeprefix("ses-")):
+            raise ValueError("a visit's name without any letter or digit")
+        return given
+
     @field_validator("rc_pct")
     @classmethod
     def _known(cls, given: dict[str, float]) -> dict[str, float]:
         for name, value in given.items():
-            region, _, level = name.partition(" ")
-            if region not in SCHEME_OF or (level and level not in LEVELS):
+            region, space, level = name.partition(" ")
+            if region not in SCHEME_OF or (space and level not in LEVELS):
                 raise ValueError("a name that is no region, or no region and level")
             if not 0 < value < 100:
                 raise ValueError("a coefficient not between 0 and 100 %")

@@ -22,6 +22,7 @@ from t2disc.store.pairs import (
     pair_record_file,
     pair_stem,
     read_pair_record,
+    recorded_pairs,
 )
 from t2disc.store.provenance import Basis, LabelFacts
 from t2disc.store.readback import StoredVisit, read_visit
@@ -69,6 +70,7 @@ __all__ = [
     "read_visit",
     "record_file",
     "recorded_keys",
+    "recorded_pairs",
     "refuse_foreign_dataset",
     "sweep_leftovers",
     "table_files",

@@ -131,6 +131,13 @@ def pair_record_file(record: PairRecord) -> StoredFile:
     return StoredFile(path=PurePosixPath(f"{stem}{_SUFFIX}"), content=content)
 
 
+def recorded_pairs(out: Path) -> tuple[tuple[str, str, str], ...]:
+    """Return participant, baseline and follow-up of the pairs that have a record in ``out``, readable or not."""
+    folders = {path.parent for path in out.glob(f"sub-*/{_FOLDER}/ses-*_ses-*/sub-*{_SUFFIX}")}
+    names = ((folder.parent.parent.name, *folder.name.partition("_")[::2]) for folder in folders)
+    return tuple(sorted(names))
+
+
 def read_pair_record(out: Path, participant_id: str, baseline: str, followup: str) -> PairRecord | None:
     """Read the record of one pair; ``None`` where there is none, or none as t2disc writes it."""
     folder = pair_folder(out, participant_id, baseline, followup)

@@ -107,7 +107,7 @@ def sweep_leftovers(out: Path) -> int:
     with storing("the output folder"):
         kinds = product(("sub-*", "sub-*/pairs"), (_STAGED, _ASIDE))
         for folder in sorted({path for home, suffix in kinds for path in out.glob(f"{home}/.ses-*{suffix}")}):
-            if folder.parent.is_symlink():
+            if any((out / above).is_symlink() for above in folder.relative_to(out).parents[:-1]):
                 continue
             target = folder.with_name(folder.name[1:].split(".")[0])
             if folder.suffix == _ASIDE and not target.exists() and (folder / MANIFEST).is_file():

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from t2disc import store
-from t2disc.errors import LevelsSlipped, MatchError, T2DiscError, VisitsUnalike
+from t2disc.errors import LevelsSlipped, MatchError, QuantityDiffers, T2DiscError, VisitsUnalike
 from t2disc.model import Change, DiscLabels, DiscShape, Drift, MatchedLabels, VisitMatch
 
 if TYPE_CHECKING:
     from t2disc.model.protocol import RepeatabilitySettings
 
-_NOT_COMPARABLE = (LevelsSlipped, VisitsUnalike)  # one name, but not one disc
+_NOT_COMPARABLE = (LevelsSlipped, QuantityDiffers, VisitsUnalike)  # one name, but not one disc or quantity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,10 +99,18 @@ def _matched(
     from t2disc.register import carry_regions, match_visits
 
     try:
+        _require_one_quantity(before.record, after.record)
         match = match_visits(before, after, n_threads=n_threads)
     except MatchError as refusal:
         return None, (), refusal
     return match, carry_regions(match, before.discs, after.discs), None
+
+
+def _require_one_quantity(before: store.VisitRecord, after: store.VisitRecord) -> None:
+    """Refuse T2 beside T2*: their difference is no change."""
+    one, other = (record.acquisition.quantity if record.acquisition else "T2" for record in (before, after))
+    if one != other:
+        raise QuantityDiffers(f"{one} at baseline and {other} at follow-up")
 
 
 def pair_drift(pair: Pair) -> Drift:
@@ -181,10 +189,10 @@ def pair_basis(pair: Pair, out: Path, settings: RepeatabilitySettings | None = N
 
 
 def _visit_sha256(record: store.VisitRecord, out: Path) -> str | None:
-    """Return one check sum over a visit's images and those facts of its record that a pair uses."""
+    """Return one check sum over a visit's images and those facts of its record that a pair, or its picture, uses."""
     images = store.images_sha256(out / record.participant_id / record.session_id)
     facts = (record.fit, record.acquisition, record.regions)
-    told = json.dumps([fact and asdict(fact) for fact in facts], sort_keys=True)
+    told = json.dumps([record.index_level, *(fact and asdict(fact) for fact in facts)], sort_keys=True)
     return hashlib.sha256(f"{images}\n{told}".encode()).hexdigest() if images else None
 
 

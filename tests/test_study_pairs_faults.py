@@ -1,0 +1,86 @@
+"""Pairs of visits over several runs: nothing stale stays untold, and what cannot be compared is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from slices import series, write
+from studies import label_map, small_study, sound_visit
+
+from t2disc.batch import RunSettings, run_study
+from t2disc.errors import ProtocolInvalid
+from t2disc.model.protocol import IngestSettings, Protocol
+from t2disc.store import sweep_leftovers
+from t2disc.study import Pair, find_visits, pair_basis, pairs_of, read_protocol
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    return small_study(tmp_path / "study")
+
+
+def run(study: Path, protocol: Protocol | None = None):
+    protocol = protocol or Protocol()
+    settings = RunSettings(out=study.parent / "out", protocol=protocol, labels_dir=study / "labels")
+    return run_study(find_visits(study, protocol, ignore=(study / "labels",)), settings)
+
+
+def test_a_treated_level_named_later_is_drawn_anew(study):
+    pair = pairs_of(run(study).records)[0]
+    others = [replace(record, index_level="L5/S1") for record in (pair.baseline, pair.followup)]
+    bases = [pair_basis(each, study.parent / "out") for each in (pair, Pair(baseline=others[0], followup=others[1]))]
+    assert None not in bases
+    assert bases[0] != bases[1]
+
+
+def test_changes_that_are_no_longer_told_are_named(study):
+    assert not run(study).warnings
+    (study / "labels" / "sub-P1_ses-month12_dseg.tsv").write_text("no table\n")
+    outcome = run(study)
+    assert not outcome.summary.changes
+    (warning,) = outcome.warnings
+    assert warning.startswith("left out of the tables: earlier changes")
+    assert warning.endswith(": sub-P1/ses-month12 since ses-baseline")
+    label_map(study / "labels", "sub-P1_ses-month12")
+    assert not run(study).warnings
+
+
+def test_another_baseline_leaves_no_change_since_the_old_one_untold(study):
+    run(study)
+    sound_visit(study / "P1" / "screening", "20230102")
+    label_map(study / "labels", "sub-P1_ses-screening")
+    outcome = run(study)
+    assert {row.baseline_session_id for row in outcome.summary.changes} == {"ses-screening"}
+    assert any("sub-P1/ses-month12 since ses-baseline" in warning for warning in outcome.warnings)
+
+
+def test_t2_and_t2_star_are_not_subtracted(study):
+    later = {"StudyDate": "20250702", "AcquisitionDate": "20250702", "ScanningSequence": "GR"}
+    write(study / "P1" / "month18" / "scan", series(4, **later))
+    label_map(study / "labels", "sub-P1_ses-month18")
+    outcome = run(study, Protocol(ingest=IngestSettings(require_spin_echo=False)))
+    for row in outcome.summary.changes:
+        is_told = row.followup_session_id == "ses-month12"
+        assert row.codes == (() if is_told else ("quantity-differs",))
+        assert (row.change.change_ms == row.change.change_ms) is is_told
+        assert row.change.followup_t2_median_ms > 0
+    assert {row.followup_session_id for row in outcome.summary.changes} == {"ses-month12", "ses-month18"}
+
+
+@pytest.mark.parametrize("line", ['retest_visit = ""', 'retest_visit = "ses-"', 'rc_pct = { "NP " = 5.0 }'])
+def test_names_that_would_fail_after_everything_is_measured_fail_before(tmp_path, line):
+    path = tmp_path / "protocol.toml"
+    path.write_text(f"[repeatability]\n{line}\n")
+    with pytest.raises(ProtocolInvalid):
+        read_protocol(path)
+
+
+def test_leftovers_of_pairs_behind_a_linked_participant_are_not_touched(tmp_path):
+    foreign = tmp_path / "elsewhere" / "pairs" / ".ses-1_ses-2.0123abcd.staged"
+    foreign.mkdir(parents=True)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "sub-P1").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    assert sweep_leftovers(tmp_path / "out") == 0
+    assert foreign.is_dir()
