@@ -284,7 +284,7 @@ def bench_coverage(arguments: argparse.Namespace) -> None:  # noqa: ARG001 - the
         sigma = np.median(clean[:, 0]) / 50
         real, imaginary = rng.normal(0, sigma, (2, *clean.shape))
         for noise, signal in (("Gaussian", clean + real), ("Rician", np.hypot(clean + real, imaginary))):
-            low_ms, high_ms = t2_interval_ms(fit_voxels(signal, echo_times_ms), n_echoes)
+            low_ms, high_ms = t2_interval_ms(fit_voxels(signal, echo_times_ms))
             print(f"| {n_echoes} | {noise} | {100 * np.mean((low_ms <= t2_ms) & (t2_ms <= high_ms)):.2f} |")
 
 

@@ -23,6 +23,7 @@ path or a header value of a patient.
     │   ├── LabelError                  labels-unreadable · labels-unnamed · labels-level-unknown · labels-repeated
     │   │                               labels-outside-image · labels-out-of-order · labels-missing
     │   │                               labels-scheme-unknown · labels-without-outlines · labels-mirrored
+    │   ├── FitError                    noise-unknown · train-unsuited
     │   └── MatchError                  no-common-level · orientation-differs · quantity-differs
     │                                   levels-slipped · visits-unalike
     ├── StudyError                      study-not-found · no-visits · layout-unclear · name-collision
@@ -401,6 +402,24 @@ class LabelsMirrored(LabelError):
     code = "labels-mirrored"
     expected = "the canal behind the discs, the sacrum behind and below L5/S1"
     todo = "check how the labels were exported: the map lies back to front on the image"
+
+
+class FitError(InputError):
+    """The series is not one that the model asked for can be fitted to."""
+
+    code = "fit-error"
+
+
+class NoiseUnknown(FitError):
+    code = "noise-unknown"
+    expected = "a volume with air, or with enough bright voxels and 3 echoes or more, that tells the noise"
+    todo = "fit a model that needs no sigma (mono, epg), or give sigma from Python"
+
+
+class TrainUnsuited(FitError):
+    code = "train-unsuited"
+    expected = "echo times that the model can be fitted to"
+    todo = "fit another model to this visit"
 
 
 class MatchError(InputError):

@@ -107,25 +107,26 @@ def test_wrong_calls_are_refused(signal, te, options):
 
 
 def test_an_unknown_model_is_refused_with_the_names_of_the_known_ones():
-    with pytest.raises(ModelUnknown, match="loglinear, mono") as refused:
+    with pytest.raises(ModelUnknown, match="loglinear, mono, mono-offset") as refused:
         fit_voxels([GOOD], TE, model="biexp")
     assert refused.value.code == "model-unknown"
 
 
-def test_intervals_need_a_degree_of_freedom_and_a_level():
-    fit = fit_voxels([GOOD], TE)
-    for n_echoes, level in ((2, 0.95), (8, 1.0)):
-        with pytest.raises(ArgumentInvalid):
-            t2_interval_ms(fit, n_echoes, level)
+def test_intervals_need_a_level_and_are_missing_without_a_degree_of_freedom():
+    with pytest.raises(ArgumentInvalid):
+        t2_interval_ms(fit_voxels([GOOD], TE), 1.0)
+    low_ms, high_ms = t2_interval_ms(fit_voxels([GOOD[:2]], TE[:2]))
+    assert np.isnan(low_ms).all()
+    assert np.isnan(high_ms).all()
 
 
 def test_a_model_plugs_in_by_name_and_its_flagged_numbers_become_nan(monkeypatch):
     monkeypatch.setattr("t2disc.fit.models._MODELS", {})
 
     @register_model("fixed", algorithm="none", reference="none")
-    def fixed(train, sigma, width):
-        def solve(signal):
-            ones = np.full(signal.shape[1], train.echo_times_ms[0] * sigma)
+    def fixed(problem):
+        def solve(signal, b1):
+            ones = np.full(signal.shape[1], problem.train.echo_times_ms[0] * problem.sigma)
             return BlockFit(ones, ones, ones, (signal[0] > 500).astype(np.uint8) * Flag.AT_BOUND)
 
         return solve
@@ -135,4 +136,4 @@ def test_a_model_plugs_in_by_name_and_its_flagged_numbers_become_nan(monkeypatch
     assert fit.flag.tolist() == [Flag.AT_BOUND, Flag.OK]
     np.testing.assert_array_equal(fit.t2_ms, [np.nan, 20.0])
     with pytest.raises(ArgumentInvalid):
-        register_model("fixed", algorithm="none", reference="none")(lambda train, sigma, width: None)
+        register_model("fixed", algorithm="none", reference="none")(lambda problem: None)

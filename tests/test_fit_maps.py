@@ -105,7 +105,7 @@ def test_memory_layout_and_slabs_leave_the_maps_as_they_are(monkeypatch):
     wide[1:-1, 1:-1, 1:-1] = stack.signal
     layouts = [planes.transpose(3, 2, 1, 0), np.asfortranarray(stack.signal), wide[1:-1, 1:-1, 1:-1]]
     for slab in (1, 5000, 10**9):
-        monkeypatch.setattr("t2disc.fit.run.SLAB", slab)
+        monkeypatch.setattr("t2disc.fit.blocks.SLAB", slab)
         for signal in layouts:
             assert_same(fit_t2(stack.replace(signal=signal)), reference)
     flipped = fit_t2(stack.replace(signal=stack.signal[::-1, :, ::-1]))

@@ -1,4 +1,4 @@
-"""The ``loglinear`` model: a straight line through ln S, the classical fit, kept for comparison."""
+"""The ``loglinear`` and ``wls`` models: straight lines through ln S, the classical fits, kept for comparison."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from t2disc.fit.models import BlockFit, Solver, register_model
+from t2disc.fit.models import BlockFit, Problem, Solver, register_model
 from t2disc.fit.search import judge_signal
 from t2disc.fit.train import EchoTrain
 from t2disc.model import Flag
+
+Floats = NDArray[np.float64]
 
 
 @register_model(
@@ -18,7 +20,7 @@ from t2disc.model import Flag
     algorithm="Linear least squares of ln S(TE) = ln S0 - TE / T2 in every voxel",
     reference="Milford D, et al. PLoS ONE 2015;10:e0145255. doi:10.1371/journal.pone.0145255",
 )
-def loglinear(train: EchoTrain, sigma: float | None, width: int) -> Solver:  # noqa: ARG001 - the line needs neither
+def loglinear(problem: Problem) -> Solver:
     """Ordinary least squares of ln S = ln S0 - TE / T2, every echo with the same weight.
 
     Its standard error is that of the line's slope with n - 2 degrees of freedom, carried to T2. Low signals weigh too
@@ -26,45 +28,73 @@ def loglinear(train: EchoTrain, sigma: float | None, width: int) -> Solver:  # n
 
     Source: the ordinary regression line; see docs/methods.md for its bias.
     """
-    centred = train.echo_times_ms - train.echo_times_ms.mean()
-    spread = float((centred**2).sum())
+    return _line_solver(problem.train, is_weighted=False)
 
-    def solve(signal: NDArray[Any]) -> BlockFit:
+
+@register_model(
+    "wls",
+    algorithm="Linear least squares of ln S(TE) = ln S0 - TE / T2, each echo weighted by its signal squared",
+    reference="Bonny JM, Zanca M, Boire JY, Veyre A. Magn Reson Med 1996;36:287-293. doi:10.1002/mrm.1910360216",
+)
+def wls(problem: Problem) -> Solver:
+    """Weighted least squares of ln S = ln S0 - TE / T2 with weights S**2.
+
+    The variance of ln S is sigma**2 / S**2 where the signal is far above the noise, so that these are the weights of
+    equal noise at every echo. The measured signal stands in for the true one: the noise floor still makes weak echoes
+    both too high and too heavy. Needs every echo above zero.
+
+    Source: Bonny et al. 1996, Magn Reson Med 36:287.
+    """
+    return _line_solver(problem.train, is_weighted=True)
+
+
+def _line_solver(train: EchoTrain, *, is_weighted: bool) -> Solver:
+    times = train.echo_times_ms[:, None]
+
+    def solve(signal: NDArray[Any], b1: NDArray[Any] | None = None) -> BlockFit:  # noqa: ARG001 - a solver's signature
         logs = np.log(signal)
-        middle = _sum_over_echoes(logs, np.full(train.n_echoes, 1.0 / train.n_echoes))
-        rate = -_sum_over_echoes(logs, centred) / spread
-        residual = _sum_of_squares(logs - middle + centred[:, None] * rate)
-        t2_ms = 1.0 / rate
-        s0 = np.exp(middle + rate * train.echo_times_ms.mean())
-        t2_se_ms = t2_ms**2 * _slope_error(residual, spread, train.n_echoes)
-        return BlockFit(t2_ms, s0, t2_se_ms, _flag(train, signal, rate, t2_ms))
+        weights = _weights(signal) if is_weighted else np.ones_like(signal)
+        total = _added(weights)
+        middle, late = _added(weights * logs) / total, _added(weights * times) / total
+        spread = _added(weights * (times - late) ** 2)
+        rate = -_added(weights * (times - late) * logs) / spread
+        residual = _added(weights * (logs - middle + (times - late) * rate) ** 2)
+        t2_ms, s0 = 1.0 / rate, np.exp(middle + rate * late)
+        covariance = _covariance(t2_ms, s0, late, residual / _left(train), total, spread)
+        return BlockFit(t2_ms, s0, np.sqrt(covariance[0]), _flag(train, signal, rate, t2_ms), None, covariance)
 
     return solve
 
 
-def _sum_over_echoes(rows: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[Any]:
-    total = np.zeros(rows.shape[1])
-    for row, weight in zip(rows, weights, strict=True):
-        total += weight * row
-    return total
+def _weights(signal: NDArray[Any]) -> Floats:
+    """Return the signal squared, over that of the brightest echo."""
+    weights: Floats = (signal / np.abs(signal).max(axis=0)) ** 2
+    return weights
 
 
-def _sum_of_squares(rows: NDArray[Any]) -> NDArray[Any]:
+def _left(train: EchoTrain) -> float:
+    """Return the degrees of freedom; NaN with 2 echoes, which leave none."""
+    return float(train.n_echoes - 2) or float("nan")
+
+
+def _covariance(
+    t2_ms: Floats, s0: Floats, late: Floats, variance: Floats, total: Floats, spread: Floats
+) -> tuple[Floats, ...]:
+    """Return var(T2), cov(S0, T2) and var(S0): with rate r and ln S0 = middle + r late, var(r) = v / spread."""
+    of_rate = variance / spread
+    of_log_s0 = variance / total + late**2 * of_rate
+    return t2_ms**4 * of_rate, -(t2_ms**2) * s0 * late * of_rate, s0**2 * of_log_s0
+
+
+def _added(rows: Floats) -> Floats:
+    """Add echo by echo: the order of a reduction would depend on the width of the block."""
     total = np.zeros(rows.shape[1])
     for row in rows:
-        total += row * row
+        total += row
     return total
 
 
-def _slope_error(residual: NDArray[Any], spread: float, n_echoes: int) -> NDArray[Any]:
-    """Standard error of the slope in 1/ms; NaN with 2 echoes."""
-    if n_echoes == 2:
-        return np.full(residual.shape, np.nan)
-    error: NDArray[Any] = np.sqrt(residual / ((n_echoes - 2) * spread))
-    return error
-
-
-def _flag(train: EchoTrain, signal: NDArray[Any], rate: NDArray[Any], t2_ms: NDArray[Any]) -> NDArray[np.uint8]:
+def _flag(train: EchoTrain, signal: NDArray[Any], rate: Floats, t2_ms: Floats) -> NDArray[np.uint8]:
     outside = (t2_ms < train.shortest_t2_ms) | (t2_ms > train.longest_t2_ms)
     flag = np.where(outside, np.uint8(Flag.BEYOND_ECHO_RANGE), np.uint8(Flag.OK))
     flag[rate <= 1e-9 / train.spacing_ms] = Flag.NOT_DECAYING

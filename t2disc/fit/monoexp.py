@@ -12,7 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from t2disc.fit.models import BlockFit, Solver, register_model
+from t2disc.fit.climber import ClimbSolver
+from t2disc.fit.curves import MonoCurve
+from t2disc.fit.likelihood import Gaussian
+from t2disc.fit.models import BlockFit, Problem, Solver, register_model
 from t2disc.fit.search import search
 from t2disc.fit.train import EchoTrain
 from t2disc.fit.varpro import ExponentialKernel, Kernel, Moments, Rows, kernel_for, newton_step
@@ -40,16 +43,19 @@ class Settled(NamedTuple):
     algorithm="Non-linear least squares of S(TE) = S0 exp(-TE / T2) in every voxel",
     reference="Golub GH, Pereyra V. SIAM J Numer Anal 1973;10:413-432. doi:10.1137/0710036",
 )
-def mono(train: EchoTrain, sigma: float | None, width: int) -> Solver:  # noqa: ARG001 - least squares needs no sigma
-    """Least squares of S0 exp(-TE / T2) with S0 > 0."""
-    return MonoSolver(train, width)
+def mono(problem: Problem) -> Solver:
+    """Least squares of S0 exp(-TE / T2) with S0 > 0; on an accelerator by the steps that all models share."""
+    if problem.backend.name != "numpy":
+        return ClimbSolver(problem, MonoCurve(problem.train, problem.backend.xp), Gaussian())
+    return MonoSolver(problem.train, problem.width, wants_covariance=problem.wants_covariance)
 
 
 class MonoSolver:
     """Variable projection with its buffers, for blocks of at most ``width`` voxels."""
 
-    def __init__(self, train: EchoTrain, width: int) -> None:
+    def __init__(self, train: EchoTrain, width: int, *, wants_covariance: bool = False) -> None:
         self._train = train
+        self._wants_covariance = wants_covariance
         self._signal = np.empty((train.n_echoes, width), np.float32)
         self._rows32 = np.empty((3, width), np.float32)
         self._rows64 = np.empty((8, width))
@@ -57,7 +63,7 @@ class MonoSolver:
         self._kernel64 = kernel_for(train, width, np.float64)
         self._flag = np.empty(width, np.uint8)
 
-    def __call__(self, signal: NDArray[Any]) -> BlockFit:
+    def __call__(self, signal: NDArray[Any], b1: NDArray[Any] | None = None) -> BlockFit:  # noqa: ARG002
         """Fit ``(E, B)`` float64 signals."""
         q, *rows = self._rows64[:, : signal.shape[1]]
         self._approach(signal, q)
@@ -73,7 +79,25 @@ class MonoSolver:
             unproved = unproved[~is_global_optimum(self._train, Settled(*(row[unproved] for row in settled)))]
         if unproved.size:
             self._search(signal, unproved, settled, flag)
-        return BlockFit(settled.t2_ms, settled.s0, settled.t2_se_ms, flag)
+        covariance = self._covariance(settled) if self._wants_covariance else ()
+        return BlockFit(settled.t2_ms, settled.s0, settled.t2_se_ms, flag, None, covariance)
+
+    def _covariance(self, settled: Settled) -> tuple[Rows, ...]:
+        """Return var(T2), cov(S0, T2) and var(S0) from the standard error of T2.
+
+        With x = ln q and k_1 the steps from TE 0 to the first echo, ln S0 = ln A - k_1 x. Of A and x, var(ln A) is
+        ``(var_d + mean_d**2) var(x)`` and cov(ln A, x) is ``-mean_d var(x)``.
+        """
+        x = -self._train.spacing_ms / settled.t2_ms
+        of_decay = ExponentialKernel(self._train.steps, x.size, np.float64).decay_moments(np.exp(x))
+        slope = settled.t2_ms**2 / self._train.spacing_ms
+        of_x = (settled.t2_se_ms / slope) ** 2
+        late = of_decay.mean + self._train.first_ms / self._train.spacing_ms
+        return (
+            settled.t2_se_ms**2,
+            -slope * settled.s0 * late * of_x,
+            settled.s0**2 * (of_decay.variance + late**2) * of_x,
+        )
 
     def _approach(self, signal: Rows, q: Rows) -> None:
         """Write a q close to the optimum of every ordinary voxel."""

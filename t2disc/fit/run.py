@@ -1,39 +1,25 @@
-"""Running a model over many voxels: blocks that fit the cache, flags, and NaN wherever there is a reason."""
+"""Running a model over many voxels: what it may use, which voxels it is asked for, and what comes back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from t2disc.errors import ArgumentInvalid
+from t2disc.errors import ArgumentInvalid, NoiseUnknown
+from t2disc.fit.backend import LARGE_BLOCK, Backend
+from t2disc.fit.blocks import Fitter, Planes, Values, slabs
 from t2disc.fit.correlation import estimate_design_effect
-from t2disc.fit.models import BlockFit, Solver, find_model
+from t2disc.fit.epgtable import B1_GIVEN
+from t2disc.fit.models import Model, Problem, find_model
 from t2disc.fit.noise import estimate_sigma
 from t2disc.fit.train import echo_train
-from t2disc.model import EchoStack, Flag, NoiseEstimate, T2Map, VoxelFit
-
-BLOCK = 7168  # voxels; with their buffers they stay in a core's second-level cache
-SLAB = 16 * BLOCK  # voxels taken from a volume at a time
-
-
-class _Maps(NamedTuple):
-    """Arrays that are filled block by block; all of one shape."""
-
-    t2_ms: NDArray[Any]
-    s0: NDArray[Any]
-    t2_se_ms: NDArray[Any]
-    flag: NDArray[np.uint8]
-
-    @classmethod
-    def empty(cls, shape: tuple[int, ...], dtype: type) -> _Maps:
-        return cls(np.empty(shape, dtype), np.empty(shape, dtype), np.empty(shape, dtype), np.empty(shape, np.uint8))
-
-    def part(self, where: slice) -> _Maps:
-        return _Maps(*(array[where] for array in self))
+from t2disc.model import EchoChoice, EchoStack, ModelOptions, NoiseEstimate, T2Map, VoxelFit
+from t2disc.model.fitting import ALL_ECHOES, DEFAULT_OPTIONS
 
 
 def fit_voxels(
@@ -42,10 +28,17 @@ def fit_voxels(
     *,
     model: str = "mono",
     sigma: float | None = None,
+    b1: Any = None,
     skip_first: int = 0,
+    echoes: EchoChoice = ALL_ECHOES,
     min_snr: float = 5.0,
+    options: ModelOptions = DEFAULT_OPTIONS,
+    covariance: bool = False,
+    n_threads: int = 1,
+    backend: str = "numpy",
+    device: str | None = None,
 ) -> VoxelFit:
-    """T2, S0 and their uncertainty for a list of voxels.
+    """T2, S0 and their uncertainty for a list of voxels, by any model.
 
     Parameters
     ----------
@@ -54,37 +47,64 @@ def fit_voxels(
     echo_times_ms
         ``(E,)`` echo times, ms, rising; equal or unequal steps.
     model
-        ``mono`` (least squares of S0 exp(-TE / T2)), ``loglinear``, or another registered model.
+        ``mono`` (least squares of S0 exp(-TE / T2)), ``rician``, ``epg``, ``epg-rician``, ``mono-offset``,
+        ``loglinear``, ``wls``, or another registered model; docs/methods.md has each one's equation and limits.
     sigma
-        Noise standard deviation in signal units; None leaves the SNR unchecked.
+        Noise standard deviation in signal units. None leaves the SNR unchecked; ``rician`` and ``epg-rician`` need it.
+    b1
+        ``(V,)`` B1 over nominal, for ``epg`` models; None has them find it (1 or less) in every voxel.
     skip_first
-        Echoes left out at the start of the train.
+        Echoes left out at the start of the train; short for ``echoes=EchoChoice(skip_first=...)``.
+    echoes
+        The rule by which echoes are used.
     min_snr
         With ``sigma``: voxels whose first used echo is below ``min_snr * sigma`` are flagged LOW_SNR.
+    options
+        What models assume of tissue, pulses and receiver.
+    covariance
+        Whether the covariance of T2, S0 and, where the model has one, B1 or offset is returned.
+    n_threads
+        Threads among which the voxels are shared out; the numbers do not depend on it.
+    backend, device
+        ``numpy``; or ``torch`` or ``cupy``, which compute where the library's ``device`` says (``cuda``).
 
     Returns
     -------
     VoxelFit
         ``t2_ms, s0, t2_se_ms`` float64 and ``flag`` uint8, each ``(V,)``; NaN wherever ``flag`` is not 0. The standard
-        error is NaN for every voxel when only 2 echoes are used: nothing is left to estimate it from.
+        error is NaN for every voxel where no more echoes are used than the model has unknowns.
 
     Raises
     ------
     ModelUnknown
         ``model-unknown``: no such model.
     ArgumentInvalid
-        ``argument-invalid``: shapes that do not agree, fewer than 2 echoes left, times that do not rise, sigma <= 0.
+        ``argument-invalid``: shapes that do not agree, fewer than 2 echoes left, times that do not rise, sigma <= 0, or
+        missing where it is needed.
+    TrainUnsuited
+        ``train-unsuited``: echo times that the model cannot be fitted to.
     """
     values = _real(signal)
     if values.ndim != 2:
         raise ArgumentInvalid(f"signal of shape {values.shape}", expected="(V, E): voxels by echoes")
-    train = echo_train(echo_times_ms, n_signals=values.shape[1], skip_first=skip_first)
-    threshold = _threshold(sigma, min_snr)
-    width = min(BLOCK, max(values.shape[0], 1))
-    solver = find_model(model).solver(train, sigma, width)
-    maps = _Maps.empty(values.shape[:1], np.float64)
-    _fit_planes(solver, values.T[skip_first:], maps, width, threshold=threshold)
-    return VoxelFit(t2_ms=maps.t2_ms, s0=maps.s0, t2_se_ms=maps.t2_se_ms, flag=maps.flag)
+    echoes = _with_skipped(echoes, skip_first)
+    train = echo_train(echo_times_ms, n_signals=values.shape[1], echoes=echoes)
+    known_b1 = _checked_b1(b1, values.shape[:1])
+    chosen, arrays = find_model(model), Backend(backend, device)
+    problem = Problem(
+        train=train,
+        width=min(_block(chosen, arrays), max(values.shape[0], 1)),
+        sigma=_checked_sigma(sigma),
+        options=options,
+        is_b1_given=known_b1 is not None,
+        wants_covariance=covariance,
+        backend=arrays,
+    )
+    fitters = [_fitter(chosen, problem, echoes, min_snr) for _ in range(max(1, n_threads))]
+    out = Values.empty(values.shape[:1], np.float64, chosen, problem, drops=echoes.drop_below is not None)
+    planes = Planes(values.T[train.rows], None, known_b1)
+    _share_out(fitters, [(planes.part(where), out.part(where)) for where in _parts(values.shape[0], n_threads)])
+    return _voxel_fit(out, chosen, problem)
 
 
 def fit_t2(
@@ -92,8 +112,16 @@ def fit_t2(
     mask: Any = None,
     model: str = "mono",
     *,
+    sigma: float | None = None,
+    noise: str = "auto",
+    b1: Any = None,
     skip_first: int = 0,
+    echoes: EchoChoice = ALL_ECHOES,
     min_snr: float = 5.0,
+    options: ModelOptions = DEFAULT_OPTIONS,
+    n_threads: int = 1,
+    backend: str = "numpy",
+    device: str | None = None,
 ) -> T2Map:
     """T2 maps of a multi-echo volume, with standard errors, reasons for what is missing, and the noise of the stack.
 
@@ -104,11 +132,15 @@ def fit_t2(
     mask
         ``(X, Y, Z)`` bool, or 0 and 1: voxels to fit; every voxel when None. The others are flagged OUTSIDE_MASK.
     model
-        ``mono``, ``loglinear``, or another registered model.
-    skip_first
-        Echoes left out at the start of the train.
-    min_snr
-        Voxels whose first used echo is below this multiple of the estimated sigma are flagged LOW_SNR.
+        As in :func:`fit_voxels`.
+    sigma
+        Noise standard deviation in signal units, where it is known; else it is estimated.
+    noise
+        Where sigma is estimated: ``auto`` (the background, else the residual), ``background`` or ``residual``.
+    b1
+        ``(X, Y, Z)`` B1 over nominal, for ``epg`` models; NaN leaves a voxel without T2.
+    skip_first, echoes, min_snr, options, n_threads, backend, device
+        As in :func:`fit_voxels`.
 
     Returns
     -------
@@ -120,33 +152,34 @@ def fit_t2(
     ------
     ModelUnknown
         ``model-unknown``: no such model.
+    NoiseUnknown
+        ``noise-unknown``: a model or a rule that needs sigma, and nothing in the volume that tells it.
     ArgumentInvalid
         ``argument-invalid``: a mask that is not one of 0 and 1 on the stack's grid, or fewer than 2 echoes left.
+    TrainUnsuited
+        ``train-unsuited``: echo times that the model cannot be fitted to.
     """
-    train = echo_train(stack.echo_times_ms, n_signals=stack.n_echoes, skip_first=skip_first)
-    chosen_model = find_model(model)
-    chosen = _checked_mask(mask, stack.shape)
-    noise = _noise(stack)
-    sigma = noise.sigma if noise.sigma > 0 else None
-    threshold = _threshold(sigma, min_snr)
-    solver = chosen_model.solver(train, sigma, BLOCK)
-    order = _memory_order(stack.signal)
-    maps = _Maps.empty(tuple(stack.shape[axis] for axis in order), np.float32)
-    for planes, inside, part in _slabs(stack.signal[..., skip_first:], chosen, maps, order):
-        _fit_planes(solver, planes, part, BLOCK, threshold=threshold, inside=inside)
-    back = np.argsort(order)
-    return T2Map(
-        t2_ms=maps.t2_ms.transpose(back),
-        s0=maps.s0.transpose(back),
-        t2_se_ms=maps.t2_se_ms.transpose(back),
-        flag=maps.flag.transpose(back),
-        affine=stack.affine,
-        echo_times_ms=train.echo_times_ms,
-        model=model,
-        noise=noise,
-        algorithm=chosen_model.algorithm,
-        reference=chosen_model.reference,
+    echoes = _with_skipped(echoes, skip_first)
+    train = echo_train(stack.echo_times_ms, n_signals=stack.n_echoes, echoes=echoes)
+    chosen, arrays = find_model(model), Backend(backend, device)
+    inside, known_b1 = _checked_mask(mask, stack.shape), _checked_b1(b1, stack.shape)
+    found = _noise(stack, _checked_sigma(sigma), noise, options)
+    problem = Problem(
+        train=train,
+        width=_block(chosen, arrays),
+        sigma=found.sigma if found.sigma > 0 else None,
+        options=options,
+        is_b1_given=known_b1 is not None,
+        backend=arrays,
     )
+    if problem.sigma is None and (chosen.is_noise_from_sigma or echoes.drop_below is not None):
+        raise NoiseUnknown(f"no sigma (method {found.method!r}) for model {model!r}, echoes: {echoes}")
+    fitters = [_fitter(chosen, problem, echoes, min_snr) for _ in range(max(1, n_threads))]
+    order = _memory_order(stack.signal)
+    shape = tuple(stack.shape[axis] for axis in order)
+    out = Values.empty(shape, np.float32, chosen, problem, drops=echoes.drop_below is not None)
+    _share_out(fitters, slabs(stack.signal, train.rows, inside, known_b1, out, order))
+    return _t2map(out, stack, chosen, problem, found, echoes)
 
 
 # ------------------------------------------------------------------------------------------------ arguments
@@ -157,15 +190,14 @@ def _real(signal: Any) -> NDArray[Any]:
     return values
 
 
-def _threshold(sigma: float | None, min_snr: float) -> float | None:
-    """Return the least first-echo signal, or None where the SNR cannot be checked."""
-    if not (np.isfinite(min_snr) and min_snr >= 0):
-        raise ArgumentInvalid(f"min_snr={min_snr}", expected="a number from 0 up")
-    if sigma is None:
-        return None
-    if not (np.isfinite(sigma) and sigma > 0):
+def _with_skipped(echoes: EchoChoice, skip_first: int) -> EchoChoice:
+    return replace(echoes, skip_first=skip_first) if skip_first else echoes
+
+
+def _checked_sigma(sigma: float | None) -> float | None:
+    if sigma is not None and not (np.isfinite(sigma) and sigma > 0):
         raise ArgumentInvalid(f"sigma={sigma}", expected="a noise level above 0, or None where it is not known")
-    return float(min_snr * sigma)
+    return sigma
 
 
 def _checked_mask(mask: Any, shape: tuple[int, int, int]) -> NDArray[np.bool_] | None:
@@ -180,11 +212,70 @@ def _checked_mask(mask: Any, shape: tuple[int, int, int]) -> NDArray[np.bool_] |
     return chosen
 
 
-# ------------------------------------------------------------------------------------------------ volumes
-def _noise(stack: EchoStack) -> NoiseEstimate:
+def _checked_b1(b1: Any, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
+    """Return B1 as it is used: NaN where it is missing or none that a scanner reaches."""
+    if b1 is None:
+        return None
+    given = np.asarray(b1, dtype=np.float64)
+    if given.shape != shape:
+        raise ArgumentInvalid(f"B1 of shape {given.shape}", expected=f"one value per voxel, {shape}")
+    low, high = B1_GIVEN
+    usual = given[np.isfinite(given) & (given != 0)]
+    if usual.size and not low <= np.median(usual) <= high:
+        raise ArgumentInvalid(
+            f"B1 with a median of {np.median(usual):.4g}",
+            expected=f"B1 over nominal, from {low} to {high}",
+            todo="divide a map in per cent by 100, or one in degrees by the nominal angle",
+        )
+    return np.where((given >= low) & (given <= high), given, np.nan)
+
+
+def _noise(stack: EchoStack, sigma: float | None, source: str, options: ModelOptions) -> NoiseEstimate:
     """Return the noise of a stack: its sigma, and how alike it is in neighbouring voxels."""
-    noise = estimate_sigma(stack)
+    if sigma is None:
+        noise = estimate_sigma(stack, source=source, n_channels=options.n_channels)
+    else:
+        noise = NoiseEstimate(sigma=float(sigma), method="given")
     return replace(noise, design_effect=estimate_design_effect(stack, noise.sigma))
+
+
+# ------------------------------------------------------------------------------------------------ work
+def _block(model: Model, backend: Backend) -> int:
+    return model.block if backend.name == "numpy" else LARGE_BLOCK
+
+
+def _fitter(model: Model, problem: Problem, echoes: EchoChoice, min_snr: float) -> Fitter:
+    if not (np.isfinite(min_snr) and min_snr >= 0):
+        raise ArgumentInvalid(f"min_snr={min_snr}", expected="a number from 0 up")
+    if echoes.drop_below is not None and problem.sigma is None:
+        raise ArgumentInvalid(
+            f"echoes dropped below {echoes.drop_below:g} sigma without sigma", expected="sigma, or no drop_below"
+        )
+    if problem.is_b1_given and model.third != "b1":
+        raise ArgumentInvalid(f"B1 for model {model.name!r}", expected="a model of stimulated echoes: epg, epg-rician")
+    return Fitter(model, problem, echoes, min_snr)
+
+
+def _parts(n_voxels: int, n_threads: int) -> list[slice]:
+    """Return slices of a list of voxels, one for each thread."""
+    size = -(-max(n_voxels, 1) // max(1, n_threads))
+    return [slice(start, start + size) for start in range(0, n_voxels, size)]
+
+
+def _share_out(fitters: list[Fitter], jobs: Iterable[tuple[Planes, Values]]) -> None:
+    """Have each fitter do its share of the jobs, every fitter in a thread of its own."""
+    if len(fitters) == 1:
+        _do(fitters[0], jobs)
+        return
+    listed = list(jobs)
+    with ThreadPoolExecutor(len(fitters)) as pool:
+        shares = [listed[n :: len(fitters)] for n in range(len(fitters))]
+        list(pool.map(_do, fitters, shares))
+
+
+def _do(fitter: Fitter, jobs: Iterable[tuple[Planes, Values]]) -> None:
+    for planes, out in jobs:
+        fitter.fit(planes, out)
 
 
 def _memory_order(signal: NDArray[Any]) -> tuple[int, ...]:
@@ -192,88 +283,60 @@ def _memory_order(signal: NDArray[Any]) -> tuple[int, ...]:
     return tuple(sorted(range(3), key=lambda axis: -abs(signal.strides[axis])))
 
 
-def _slabs(
-    signal: NDArray[Any], mask: NDArray[np.bool_] | None, maps: _Maps, order: tuple[int, ...]
-) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_] | None, _Maps]]:
-    """Yield ``(E, V)`` planes of the volume, their mask, and their part of the maps, slab by slab in memory order.
-
-    The planes are views wherever the layout allows it, else copies of one slab.
-    """
-    planes = signal.transpose(3, *order)
-    chosen = None if mask is None else mask.transpose(order)
-    thickness = max(1, SLAB // max(1, planes[0, 0].size))
-    for start in range(0, planes.shape[1], thickness):
-        slab = slice(start, start + thickness)
-        inside = None if chosen is None else chosen[slab].reshape(-1)
-        yield planes[:, slab].reshape(planes.shape[0], -1), inside, _Maps(*(a[slab].reshape(-1) for a in maps))
-
-
-# ------------------------------------------------------------------------------------------------ blocks
-def _fit_planes(
-    solver: Solver,
-    planes: NDArray[Any],
-    maps: _Maps,
-    width: int,
-    *,
-    threshold: float | None,
-    inside: NDArray[np.bool_] | None = None,
-) -> None:
-    """Fit ``(E, V)`` planes into the maps, block by block."""
-    block = np.empty((planes.shape[0], width))
-    with np.errstate(all="ignore"):
-        for start in range(0, planes.shape[1], width):
-            where = slice(start, start + width)
-            signal = block[:, : planes[0, where].size]
-            _load(planes[:, where], signal)
-            _fit_block(solver, signal, maps.part(where), threshold, None if inside is None else inside[where])
+# ------------------------------------------------------------------------------------------------ results
+def _voxel_fit(out: Values, model: Model, problem: Problem) -> VoxelFit:
+    shape, train = out.t2_ms.shape, problem.train
+    whole: NDArray[np.uint8] = np.full(shape, train.n_echoes, np.uint8)
+    n_echoes = whole if out.n_echoes is None else np.where(out.n_echoes, out.n_echoes, whole)
+    left = model.degrees_of_freedom(train.n_echoes, is_b1_given=problem.is_b1_given)
+    return VoxelFit(
+        t2_ms=out.t2_ms,
+        s0=out.s0,
+        t2_se_ms=out.t2_se_ms,
+        flag=out.flag,
+        degrees_of_freedom=left - (train.n_echoes - n_echoes.astype(np.float64)),
+        n_echoes=n_echoes,
+        b1=out.third if model.third == "b1" else None,
+        offset=out.third if model.third == "offset" else None,
+        covariance=None if out.covariance is None else _full(out.covariance),
+    )
 
 
-def _load(planes: NDArray[Any], block: NDArray[np.float64]) -> None:
-    """Copy to contiguous echoes, a little at a time so that interleaved echoes are read from the first-level cache."""
-    for start in range(0, planes.shape[1], 512):
-        block[:, start : start + 512] = planes[:, start : start + 512]
+def _full(triangle: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``(V, P, P)`` symmetric matrices from their lower triangles ``(P (P + 1) / 2, V)``."""
+    n = int((np.sqrt(8 * len(triangle) + 1) - 1) / 2)
+    full = np.empty((triangle.shape[1], n, n))
+    cells = [(i, j) for i in range(n) for j in range(i + 1)]
+    for row, (i, j) in zip(triangle, cells, strict=True):
+        full[:, i, j] = full[:, j, i] = row
+    return full
 
 
-def _fit_block(
-    solver: Solver,
-    signal: NDArray[np.float64],
-    maps: _Maps,
-    threshold: float | None,
-    inside: NDArray[np.bool_] | None,
-) -> None:
-    """Fit the voxels of a block that are asked for and bright enough; give the others their flag."""
-    if threshold is None and inside is None:
-        _write(solver(signal), maps)
-        return
-    reason = _reasons(signal, threshold, inside)
-    fitted = np.flatnonzero(reason == Flag.OK)
-    for values in maps[:3]:
-        values[...] = np.nan
-    maps.flag[...] = reason
-    if fitted.size:
-        part = _Maps.empty((fitted.size,), np.float64)
-        _write(solver(np.ascontiguousarray(signal[:, fitted])), part)
-        for values, found in zip(maps, part, strict=True):
-            values[fitted] = found
+def _t2map(
+    out: Values, stack: EchoStack, model: Model, problem: Problem, noise: NoiseEstimate, echoes: EchoChoice
+) -> T2Map:
+    """Return the maps on the stack's grid; they were filled in the order of memory."""
+    back = np.argsort(_memory_order(stack.signal))
 
+    def placed(values: NDArray[Any] | None) -> NDArray[Any] | None:
+        return None if values is None else values.transpose(back)
 
-def _reasons(
-    signal: NDArray[np.float64], threshold: float | None, inside: NDArray[np.bool_] | None
-) -> NDArray[np.uint8]:
-    """Return why voxels of a block need no fit: LOW_SNR (unless not finite), OUTSIDE_MASK; else OK."""
-    reason = np.zeros(signal.shape[1], np.uint8)
-    if threshold is not None:
-        reason[signal[0] < threshold] = Flag.LOW_SNR
-        reason[~np.isfinite(np.add.reduce(signal, axis=0))] = Flag.OK  # the model says NOT_FINITE
-    if inside is not None:
-        reason[~inside] = Flag.OUTSIDE_MASK
-    return reason
-
-
-def _write(found: BlockFit, maps: _Maps) -> None:
-    """Put a block's results in their place, NaN wherever there is a flag."""
-    for values, row in zip(maps, found, strict=True):
-        values[...] = row
-    flagged = np.flatnonzero(found.flag)
-    for values in maps[:3]:
-        values[flagged] = np.nan
+    third = placed(out.third)
+    return T2Map(
+        t2_ms=out.t2_ms.transpose(back),
+        s0=out.s0.transpose(back),
+        t2_se_ms=out.t2_se_ms.transpose(back),
+        flag=out.flag.transpose(back),
+        affine=stack.affine,
+        echo_times_ms=problem.train.echo_times_ms,
+        model=model.name,
+        noise=noise,
+        algorithm=model.algorithm,
+        reference=model.reference,
+        degrees_of_freedom=model.degrees_of_freedom(problem.train.n_echoes, is_b1_given=problem.is_b1_given),
+        echoes=echoes,
+        options=problem.options,
+        n_echoes=placed(out.n_echoes),
+        b1=third if model.third == "b1" else None,
+        offset=third if model.third == "offset" else None,
+    )

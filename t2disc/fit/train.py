@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from t2disc.errors import ArgumentInvalid
+from t2disc.model import EchoChoice
+from t2disc.model.fitting import ALL_ECHOES
 
 SHORTEST_T2_GAPS = 0.1  # of the first gap, or of the first echo time where that is longer
 LONGEST_T2_TRAINS = 10.0  # times the last echo time
@@ -29,6 +31,10 @@ class EchoTrain:
     ----------
     echo_times_ms
         ``(E,)`` the echo times used, ms, rising.
+    numbers
+        ``(E,)`` which echoes of the acquired train they are, from 1.
+    acquired_ms
+        ``(E',)`` every echo time of the acquired train, ms.
     steps
         ``(E,)`` echo times from the first, in units of ``spacing_ms``; 0, 1, 2 ... when equally spaced.
     spacing_ms
@@ -44,6 +50,8 @@ class EchoTrain:
     """
 
     echo_times_ms: NDArray[np.float64]
+    numbers: tuple[int, ...]
+    acquired_ms: NDArray[np.float64]
     steps: NDArray[np.float64]
     spacing_ms: float
     is_equal: bool
@@ -62,8 +70,17 @@ class EchoTrain:
         """First echo time used, ms."""
         return float(self.echo_times_ms[0])
 
+    @property
+    def rows(self) -> list[int]:
+        """Where the used echoes stand among those acquired, from 0."""
+        return [number - 1 for number in self.numbers]
 
-def echo_train(echo_times_ms: Any, *, n_signals: int, skip_first: int = 0) -> EchoTrain:
+    def first(self, n_echoes: int) -> EchoTrain:
+        """Return the train of the first ``n_echoes`` of the echoes used."""
+        return _train(tuple(self.acquired_ms.tolist()), self.numbers[:n_echoes])
+
+
+def echo_train(echo_times_ms: Any, *, n_signals: int, echoes: EchoChoice = ALL_ECHOES) -> EchoTrain:
     """Check the echo times of a call and prepare them for fitting.
 
     Parameters
@@ -72,8 +89,8 @@ def echo_train(echo_times_ms: Any, *, n_signals: int, skip_first: int = 0) -> Ec
         ``(E,)`` echo times in ms, rising from above 0.
     n_signals
         Number of echoes that the signal holds.
-    skip_first
-        Echoes left out at the start of the train.
+    echoes
+        Which of them are used.
 
     Raises
     ------
@@ -85,15 +102,12 @@ def echo_train(echo_times_ms: Any, *, n_signals: int, skip_first: int = 0) -> Ec
         raise ArgumentInvalid(f"{n_signals} echoes and echo times of shape {times.shape}", expected="one time per echo")
     if not (np.isfinite(times).all() and (np.diff(times, prepend=0.0) > 0).all()):
         raise ArgumentInvalid("echo times that do not rise from above 0 ms", expected="rising echo times in ms")
-    if not 0 <= skip_first <= times.size - 2:
-        raise ArgumentInvalid(
-            f"skip_first={skip_first} of {times.size} echoes", expected="at least 2 echoes left to fit two unknowns"
-        )
-    return _train(tuple(times[skip_first:].tolist()))
+    return _train(tuple(times.tolist()), echoes.of(times.size))
 
 
-@lru_cache(maxsize=16)
-def _train(times: tuple[float, ...]) -> EchoTrain:
+@lru_cache(maxsize=64)
+def _train(acquired_ms: tuple[float, ...], numbers: tuple[int, ...]) -> EchoTrain:
+    times = [acquired_ms[number - 1] for number in numbers]
     echo_times_ms = np.array(times)
     spacing_ms = times[1] - times[0]
     steps = (echo_times_ms - times[0]) / spacing_ms
@@ -104,6 +118,8 @@ def _train(times: tuple[float, ...]) -> EchoTrain:
     grid = _decay_grid(steps)
     return EchoTrain(
         echo_times_ms=echo_times_ms,
+        numbers=numbers,
+        acquired_ms=np.array(acquired_ms),
         steps=steps,
         spacing_ms=spacing_ms,
         is_equal=is_equal,

@@ -4,6 +4,7 @@
 """
 
 from t2disc.model.drift import Agreement, Drift
+from t2disc.model.fitting import PULSES, EchoChoice, ModelOptions, SliceProfile
 from t2disc.model.inventory import Identity, Inventory
 from t2disc.model.labels import DiscLabels, LabelKind, LabelMap, LabelSource
 from t2disc.model.levels import LEVELS, level_or_none, parse_level, without_disc
@@ -31,6 +32,7 @@ __all__ = [
     "COMPARED_REGIONS",
     "LEVELS",
     "N_STRIPS",
+    "PULSES",
     "REGION_PARTS",
     "ROIS",
     "SCHEMES",
@@ -45,6 +47,7 @@ __all__ = [
     "DiscMeasure",
     "DiscShape",
     "Drift",
+    "EchoChoice",
     "EchoMotion",
     "EchoShift",
     "EchoStack",
@@ -59,6 +62,7 @@ __all__ = [
     "MatchCode",
     "MatchedLabels",
     "MeasuredVisit",
+    "ModelOptions",
     "NoiseEstimate",
     "Region",
     "RegionMap",
@@ -68,6 +72,7 @@ __all__ = [
     "Roi",
     "RoiSensitivity",
     "Scheme",
+    "SliceProfile",
     "T2Map",
     "Visit",
     "VisitMatch",

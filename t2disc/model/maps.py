@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from t2disc.model._arrays import frozen, frozen_affine, same_shape
+from t2disc.model.fitting import ALL_ECHOES, DEFAULT_OPTIONS, EchoChoice, ModelOptions
 
 
 class Flag(IntEnum):
@@ -23,6 +24,8 @@ class Flag(IntEnum):
     BEYOND_ECHO_RANGE = 6  # T2 outside what these echo times can tell
     AT_BOUND = 7  # a bounded model stopped on its bound
     NOT_CONVERGED = 8  # the iteration did not settle
+    B1_UNRESOLVED = 9  # another T2 with another B1 would fit as well
+    OFFSET_UNSAFE = 10  # T2 too long, for this train, to be told from an offset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,19 +60,47 @@ class NoiseEstimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class VoxelFit:
-    """Result of fitting V voxels: every array is ``(V,)``; where ``flag`` is not 0 the numbers are NaN."""
+    """Result of fitting V voxels; where ``flag`` is not 0 the numbers are NaN.
+
+    Attributes
+    ----------
+    t2_ms, s0, t2_se_ms
+        ``(V,)`` T2 and its standard error, ms; signal at TE 0, in the signal's units.
+    flag
+        ``(V,)`` see :class:`Flag`.
+    degrees_of_freedom
+        ``(V,)`` of Student's t for intervals: echoes used less parameters; infinite where sigma is known.
+    n_echoes
+        ``(V,)`` echoes used.
+    b1
+        ``(V,)`` refocusing efficiency, B1 over nominal, 1 or less where it was fitted; ``None`` for models without.
+    offset
+        ``(V,)`` constant under the decay, signal units; ``None`` for models without.
+    covariance
+        ``(V, P, P)`` of (T2, S0, b1 or offset), in their units; ``None`` where it was not asked for.
+    """
 
     t2_ms: NDArray[np.float64]
     s0: NDArray[np.float64]
     t2_se_ms: NDArray[np.float64]
     flag: NDArray[np.uint8]
+    degrees_of_freedom: NDArray[np.float64]
+    n_echoes: NDArray[np.uint8]
+    b1: NDArray[np.float64] | None = None
+    offset: NDArray[np.float64] | None = None
+    covariance: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("t2_ms", "s0", "t2_se_ms"):
-            object.__setattr__(self, name, frozen(getattr(self, name), name, ndim=1, dtype=np.float64))
-        object.__setattr__(self, "flag", frozen(self.flag, "flag", ndim=1, dtype=np.uint8))
-        for name in ("s0", "t2_se_ms", "flag"):
+        for name in ("t2_ms", "s0", "t2_se_ms", "degrees_of_freedom", "b1", "offset"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, frozen(getattr(self, name), name, ndim=1, dtype=np.float64))
+                same_shape(name, getattr(self, name).shape, self.t2_ms.shape)
+        for name in ("flag", "n_echoes"):
+            object.__setattr__(self, name, frozen(getattr(self, name), name, ndim=1, dtype=np.uint8))
             same_shape(name, getattr(self, name).shape, self.t2_ms.shape)
+        if self.covariance is not None:
+            object.__setattr__(self, "covariance", frozen(self.covariance, "covariance", ndim=3, dtype=np.float64))
+            same_shape("covariance", self.covariance.shape[:1], self.t2_ms.shape)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,11 +120,23 @@ class T2Map:
     echo_times_ms
         ``(E',)`` the echo times that were used, after skipping.
     model
-        Name of the model (``mono``, ``loglinear``).
+        Name of the model (``mono``, ``rician``, ...).
     algorithm, reference
         What that model does and where it comes from, in a sentence each, for sidecars and reports.
     noise
         Sigma of the stack and how it was estimated.
+    degrees_of_freedom
+        Of Student's t, for a voxel that uses all of ``echo_times_ms``; infinite where standard errors rest on sigma.
+    echoes
+        The rule by which echoes were chosen.
+    options
+        What the model assumed beyond the signal.
+    n_echoes
+        ``(X, Y, Z)`` uint8, echoes used in each voxel; ``None`` where it is the same in all.
+    b1
+        ``(X, Y, Z)`` float32, refocusing efficiency; ``None`` for models without.
+    offset
+        ``(X, Y, Z)`` float32, signal units; ``None`` for models without.
     """
 
     t2_ms: NDArray[np.float32]
@@ -106,13 +149,22 @@ class T2Map:
     noise: NoiseEstimate
     algorithm: str = ""
     reference: str = ""
+    degrees_of_freedom: float = np.nan
+    echoes: EchoChoice = ALL_ECHOES
+    options: ModelOptions = DEFAULT_OPTIONS
+    n_echoes: NDArray[np.uint8] | None = None
+    b1: NDArray[np.float32] | None = None
+    offset: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("t2_ms", "s0", "t2_se_ms"):
-            object.__setattr__(self, name, frozen(getattr(self, name), name, ndim=3, dtype=np.float32))
-        object.__setattr__(self, "flag", frozen(self.flag, "flag", ndim=3, dtype=np.uint8))
-        for name in ("s0", "t2_se_ms", "flag"):
-            same_shape(name, getattr(self, name).shape, self.t2_ms.shape)
+        for name in ("t2_ms", "s0", "t2_se_ms", "b1", "offset"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, frozen(getattr(self, name), name, ndim=3, dtype=np.float32))
+                same_shape(name, getattr(self, name).shape, self.t2_ms.shape)
+        for name in ("flag", "n_echoes"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, frozen(getattr(self, name), name, ndim=3, dtype=np.uint8))
+                same_shape(name, getattr(self, name).shape, self.t2_ms.shape)
         object.__setattr__(self, "affine", frozen_affine(self.affine))
         echo_times_ms = frozen(self.echo_times_ms, "echo_times_ms", ndim=1, dtype=np.float64)
         object.__setattr__(self, "echo_times_ms", echo_times_ms)

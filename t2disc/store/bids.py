@@ -29,6 +29,8 @@ _FLAG_MEANINGS = {
     Flag.BEYOND_ECHO_RANGE: "T2 beyond what these echo times can tell",
     Flag.AT_BOUND: "Fit stopped on a bound of the model",
     Flag.NOT_CONVERGED: "Fit did not converge",
+    Flag.B1_UNRESOLVED: "Another T2 with another B1 would fit as well",
+    Flag.OFFSET_UNSAFE: "T2 too long for this train to be told from an offset",
 }
 _REGION_NAMES = {Region.NP: "NP", Region.AF_ANTERIOR: "AF anterior", Region.AF_POSTERIOR: "AF posterior"}
 _PLACED = "resampled by nearest neighbour onto the T2 map's grid"

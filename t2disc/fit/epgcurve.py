@@ -1,0 +1,215 @@
+"""The curve of stimulated echoes as Newton's method wants it, and where to start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from t2disc.fit.backend import Backend
+from t2disc.fit.curves import SHARE_LEFT, TINY, Reported, Terms
+from t2disc.fit.epgtable import STEP_B1, STEP_LOG_T2, EpgTable
+from t2disc.fit.newton import Local, Matrix
+from t2disc.model import Flag
+
+Rows = Any
+"""Numbers of B voxels, ``(B,)``, in the arrays of any namespace."""
+
+LEAST_FOLD = 1e-8  # u = (1 - b)**2 at which b counts as 1
+STEP_LOG_T2_AT_MOST = 0.5
+STEP_FOLD_AT_MOST = 0.06
+START_B1 = (0.985, 0.95, 0.91, 0.865, 0.81, 0.74, 0.66, 0.56)
+MOST_ALIKE = 0.995  # correlation of T2 and u: beyond it, not knowing B1 makes T2 ten times less sure
+N_START_T2 = 20
+N_START_COMPONENTS = 5  # of the curves' space; the rest is below 1e-3 of it
+
+
+class EpgCurve:
+    """``A d(y, b)``: A the signal at TE 0, y = ln T2, b the refocusing efficiency.
+
+    The third parameter is ``u = (1 - b)**2``: efficiencies of 1 - d and 1 + d give the same curve, so that it is u in
+    which it goes on smoothly to the fold at b = 1, where u has its bound.
+    """
+
+    n_parameters = 3
+
+    def __init__(self, table: EpgTable, backend: Backend) -> None:
+        self._xp = backend.xp
+        self._table = table
+        self._dictionary = Dictionary(table, backend)
+        self._rows = [[backend.asarray(row) for row in echo] for echo in table.coefficients.transpose(1, 0, 2)]
+        self._most_fold = float((1 - table.b1[0]) ** 2)
+
+    def start(self, signal: Rows) -> tuple[Rows, ...]:
+        """Begin at the nearest atom of a dictionary."""
+        amplitude, log_t2, b1 = self._dictionary.nearest(signal)
+        return amplitude, log_t2, (1.0 - b1) ** 2
+
+    def echoes(self, parameters: tuple[Rows, ...], voxels: Rows | None = None) -> Iterator[Terms]:  # noqa: ARG002
+        """Yield the echoes, first to last; derivatives by A, y and b."""
+        amplitude, log_t2, fold = parameters
+        yield from self._at(amplitude, log_t2, 1.0 - self._xp.sqrt(fold))
+
+    def _at(self, amplitude: Rows, log_t2: Rows, b1: Rows) -> Iterator[Terms]:
+        node, y, b = self._nearest(log_t2, b1)
+        yy, yb, bb, twice = y * y, y * b, b * b, 2 * amplitude
+        for rows in self._rows:
+            c, cy, cb, cyy, cyb, cbb, cyyy, cyyb, cybb, cbbb = (self._xp.take(row, node) for row in rows)
+            by_y = cy + y * (2 * cyy + 2 * b * cyyb) + 3 * yy * cyyy + b * cyb + bb * cybb
+            by_b = cb + b * (2 * cbb + 2 * y * cybb) + 3 * bb * cbbb + y * cyb + yy * cyyb
+            value = c + y * cy + b * cb + yy * (cyy + y * cyyy + b * cyyb) + yb * cyb + bb * (cbb + y * cybb + b * cbbb)
+            yield Terms(
+                amplitude * value,
+                (value, amplitude * by_y, amplitude * by_b),
+                ((None,), (by_y, twice * cyy), (by_b, amplitude * cyb, twice * cbb)),
+            )
+
+    def _nearest(self, log_t2: Rows, b1: Rows) -> tuple[Rows, Rows, Rows]:
+        """Return the nearest node and how far off it each voxel lies."""
+        xp, table = self._xp, self._table
+        row = xp.round((log_t2 - float(table.log_t2[0])) / STEP_LOG_T2)
+        column = xp.round((b1 - float(table.b1[0])) / STEP_B1)
+        node = xp.astype(row * table.b1.size + column, xp.int64)
+        return node, log_t2 - (float(table.log_t2[0]) + STEP_LOG_T2 * row), b1 - (float(table.b1[0]) + STEP_B1 * column)
+
+    def in_steps(self, parameters: tuple[Rows, ...], local: Local) -> Local:
+        """Turn derivatives by b into those by u: d/du = -1 / (2 (1 - b)) d/db."""
+        short = self._xp.sqrt(parameters[2])
+        by_u = -0.5 / short
+        slope = local.gradient[2]
+        gradient = (*local.gradient[:2], slope * by_u)
+        bend = _last_scaled(local.bend, by_u)
+        curved = bend[2][2] - slope / (4 * short * short * short)
+        complete = _last_scaled(local.complete, by_u)
+        return local._replace(gradient=gradient, bend=(*bend[:2], (*bend[2][:2], curved)), complete=complete)
+
+    def held(self, parameters: tuple[Rows, ...], step: tuple[Rows, ...]) -> Rows:
+        """Tell the voxels at b = 1, or at the least b, that would go on."""
+        fold, by_fold = parameters[2], step[2]
+        return ((fold <= LEAST_FOLD) & (by_fold < 0)) | ((fold >= self._most_fold) & (by_fold > 0))
+
+    def moved(self, parameters: tuple[Rows, ...], step: tuple[Rows, ...]) -> tuple[tuple[Rows, ...], Rows]:
+        """Go, no further than is wise nor than the bounds of u; the size is the greater of the steps in y and u.
+
+        Where T2 leaves the table nothing moves any more: it is beyond the echo range.
+        """
+        xp = self._xp
+        amplitude, log_t2, fold = parameters
+        by_amplitude, by_log_t2, by_fold = step
+        excess = xp.maximum(xp.abs(by_log_t2) / STEP_LOG_T2_AT_MOST, xp.abs(by_fold) / STEP_FOLD_AT_MOST)
+        room = xp.where(by_fold < 0, fold - LEAST_FOLD, self._most_fold - fold)
+        share = xp.minimum(1.0 / xp.maximum(excess, xp.ones_like(excess)), room / (xp.abs(by_fold) + TINY))
+        wanted = log_t2 + share * by_log_t2
+        y = xp.clip(wanted, float(self._table.log_t2[0]), float(self._table.log_t2[-1]))
+        u = xp.clip(fold + share * by_fold, LEAST_FOLD, self._most_fold)
+        after = xp.maximum(amplitude + share * by_amplitude, SHARE_LEFT * amplitude)
+        size = xp.maximum(xp.abs(by_log_t2), xp.abs(by_fold))
+        return (after, y, u), xp.where((y != wanted) & (y == log_t2), 0.0, size)
+
+    def report(self, parameters: tuple[Rows, ...], spread: tuple[Rows, ...]) -> Reported:
+        """Return T2, S0 and b = 1 - sqrt(u).
+
+        Towards the fold the slope of b by u grows without limit; that of the chord from u to u + se(u) stands in for
+        it.
+        """
+        xp = self._xp
+        amplitude, log_t2, fold = parameters
+        t2_ms, short = xp.exp(log_t2), xp.sqrt(fold)
+        zero, one = xp.zeros_like(fold), xp.ones_like(fold)
+        chord = -1.0 / (xp.sqrt(fold + spread[2]) + short)
+        return Reported((t2_ms, amplitude, 1.0 - short), ((zero, t2_ms, zero), (one, zero, zero), (zero, zero, chord)))
+
+    def doubt(self, parameters: tuple[Rows, ...], covariance: Matrix) -> Rows | None:
+        """Flag voxels at the least b, and those in which another T2 with another b would do as well."""
+        xp = self._xp
+        alike = covariance[2][1] ** 2 > MOST_ALIKE**2 * covariance[1][1] * covariance[2][2]
+        flag = xp.where(alike, float(Flag.B1_UNRESOLVED), 0.0)
+        return xp.where(parameters[2] >= self._most_fold, float(Flag.AT_BOUND), flag)
+
+
+class EpgGivenCurve(EpgCurve):
+    """``A d(y, b)`` with b known in every voxel."""
+
+    n_parameters = 2
+
+    def know(self, b1: Rows) -> None:
+        """Take the B1 of the next block's voxels."""
+        self._b1 = b1
+
+    def start(self, signal: Rows) -> tuple[Rows, ...]:
+        """Begin at the nearest atom of a dictionary, whatever its b."""
+        return self._dictionary.nearest(signal)[:2]
+
+    def echoes(self, parameters: tuple[Rows, ...], voxels: Rows | None = None) -> Iterator[Terms]:
+        """Yield the echoes, first to last; derivatives by A and y."""
+        b1 = self._b1 if voxels is None else self._xp.take(self._b1, voxels)
+        amplitude, log_t2 = parameters
+        for value, first, second in self._at(amplitude, log_t2, b1):
+            yield Terms(value, first[:2], second[:2])
+
+    def in_steps(self, parameters: tuple[Rows, ...], local: Local) -> Local:  # noqa: ARG002 - the protocol's signature
+        """Steps are taken in the parameters themselves."""
+        return local
+
+    def held(self, parameters: tuple[Rows, ...], step: tuple[Rows, ...]) -> None:  # noqa: ARG002
+        """No parameter has a bound."""
+        return
+
+    def moved(self, parameters: tuple[Rows, ...], step: tuple[Rows, ...]) -> tuple[tuple[Rows, ...], Rows]:
+        """Go, within the table and no further than is wise."""
+        still = self._xp.full_like(parameters[1], 0.01)
+        (after, y, _), size = super().moved((*parameters, still), (*step, 0.0 * still))
+        return (after, y), size
+
+    def report(self, parameters: tuple[Rows, ...], spread: tuple[Rows, ...]) -> Reported:
+        """Return T2, S0 and the b that was given."""
+        values, slopes = super().report((*parameters, (1.0 - self._b1) ** 2), (*spread, self._xp.ones_like(self._b1)))
+        return Reported((*values[:2], self._b1), tuple(row[:2] for row in slopes))
+
+    def doubt(self, parameters: tuple[Rows, ...], covariance: Matrix) -> None:  # noqa: ARG002
+        """No flag of its own: B1 is known."""
+        return
+
+
+def _last_scaled(matrix: Matrix, by: Rows) -> Matrix:
+    a, b, (ac, bc, cc) = matrix
+    return a, b, (ac * by, bc * by, cc * by * by)
+
+
+class Dictionary:
+    """Atoms spread over T2 and B1; the one nearest in angle to a signal is where Newton's method starts."""
+
+    def __init__(self, table: EpgTable, backend: Backend) -> None:
+        self._backend = backend
+        rows = np.unique(np.linspace(0, table.log_t2.size - 1, N_START_T2 + 2).round().astype(int)[1:-1])
+        columns = np.abs(table.b1[:, None] - START_B1).argmin(axis=0)
+        atoms = table.curves[:, rows][:, :, columns].reshape(table.curves.shape[0], -1)
+        self._lengths = np.linalg.norm(atoms, axis=0)
+        directions = atoms / self._lengths
+        basis = np.linalg.svd(directions, full_matrices=False)[0][:, :N_START_COMPONENTS]
+        self._basis = basis
+        self._places = basis.T @ directions
+        self._log_t2 = backend.asarray(np.repeat(table.log_t2[rows], columns.size))
+        self._b1 = backend.asarray(np.tile(table.b1[columns], rows.size))
+        self._norms = backend.asarray(self._lengths)
+
+    def nearest(self, signal: Rows) -> tuple[Rows, Rows, Rows]:
+        """Return amplitude, ln T2 and b of the nearest atom of ``(E, B)`` signals."""
+        xp = self._backend.xp
+        parts = [xp.astype(_weighted(signal, weights, xp), xp.float32) for weights in self._basis.T]
+        best, which = xp.zeros_like(parts[0]) - 1e30, xp.zeros_like(parts[0])
+        for atom, place in enumerate(self._places.T):
+            cosine = sum(float(weight) * part for weight, part in zip(place, parts, strict=True))
+            which = xp.where(cosine > best, xp.full_like(which, atom), which)
+            best = xp.maximum(best, cosine)
+        which, best = xp.astype(which, xp.int64), xp.astype(best, signal.dtype)
+        amplitude = xp.maximum(best, 1e-9 * xp.ones_like(best)) / xp.take(self._norms, which)
+        return amplitude, xp.take(self._log_t2, which), xp.take(self._b1, which)
+
+
+def _weighted(signal: Rows, weights: Any, xp: Any) -> Rows:
+    total = xp.zeros_like(signal[0, :])
+    for echo, weight in enumerate(weights):
+        total = total + float(weight) * signal[echo, :]
+    return total

@@ -1,0 +1,162 @@
+"""What the receiver makes of a signal: how likely a measured magnitude is, and which way the signal should move.
+
+All quantities are in units of sigma, the noise standard deviation in each channel. Of the magnitude of one channel pair
+(``n_channels`` 1, Rician) or the root sum of squares of several (non-central chi), with true signal ``f``::
+
+    p(m | f) = m (m / f)**(L - 1) exp(-(m**2 + f**2) / 2) I_{L-1}(m f),        L = n_channels
+    d ln p / df     = m r - f,                             r = I_L(z) / I_{L-1}(z) at z = m f
+    -d2 ln p / df2  = 1 - m**2 r',                         r' = 1 - (2 L - 1) r / z - r**2
+
+``r`` runs from 0 (nothing but noise) to 1 (noise does not matter); where it is 1, this is least squares.
+
+Source: Rice 1944; Gudbjartsson and Patz 1995, Magn Reson Med 34:910; Constantinides et al. 1997, Magn Reson Med 38:852
+(non-central chi); Sijbers et al. 1998, IEEE Trans Med Imaging 17:357 (maximum likelihood).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from t2disc.fit.backend import Backend, Namespace
+
+Rows = Any
+"""Numbers of B voxels, ``(B,)``, in the arrays of any namespace."""
+
+NODES = 2048
+"""Intervals of the table of ``r``; cubic between its nodes, it is good to 1e-12."""
+_LEAST_Z = 1e-9
+
+
+class Observer(Protocol):
+    """A pass over the echoes of one block."""
+
+    def score(self, measured: Rows, signal: Rows) -> tuple[Rows, Rows | None]:
+        """Return ``d ln p / df`` and ``1 + d2 ln p / df2`` of one echo, ``(B,)`` each.
+
+        The second is the share of the information that noise hides; ``None`` where that is 0.
+        """
+
+    def cost(self, residual: Rows) -> Rows:
+        """Return the negative log-likelihood of the echoes seen, but for a constant; ``residual``: squared scores."""
+
+
+class Likelihood(Protocol):
+    """How a measured signal depends on the true one."""
+
+    def observer(self) -> Observer:
+        """Begin a pass over the echoes."""
+
+
+class Gaussian:
+    """Noise of the same size whatever the signal: maximum likelihood is least squares."""
+
+    def observer(self) -> Gaussian:
+        """Begin a pass: nothing has to be remembered from echo to echo."""
+        return self
+
+    def score(self, measured: Rows, signal: Rows) -> tuple[Rows, None]:
+        """Return what is left over, and that nothing is hidden."""
+        return measured - signal, None
+
+    def cost(self, residual: Rows) -> Rows:
+        """Return half the sum of squares."""
+        return 0.5 * residual
+
+
+class Magnitude:
+    """Rician noise, or non-central chi noise of several channels; ``measured`` and ``signal`` in units of sigma."""
+
+    def __init__(self, n_channels: int, backend: Backend) -> None:
+        self.order = 2 * n_channels - 1
+        self.table = tuple(backend.asarray(row) for row in _ratio_table(n_channels))
+        self.log_table = tuple(backend.asarray(row) for row in _log_table(n_channels))
+        self.xp = backend.xp
+
+    def observer(self) -> _MagnitudeObserver:
+        """Begin a pass over the echoes."""
+        return _MagnitudeObserver(self)
+
+
+class _MagnitudeObserver:
+    def __init__(self, law: Magnitude) -> None:
+        self._law = law
+        self._product: Rows = 1.0  # of 1 + z over the echoes: one logarithm for all
+        self._cost: Rows = 0.0
+
+    def score(self, measured: Rows, signal: Rows) -> tuple[Rows, Rows]:
+        """Return ``m r - f`` and ``m**2 r'``."""
+        law, xp = self._law, self._law.xp
+        z = xp.maximum(measured * signal, xp.full_like(signal, _LEAST_Z))
+        place = NODES / (1.0 + z)
+        node = xp.astype(place, xp.int64)
+        place = place - xp.astype(node, z.dtype)
+        ratio = _cubic(law.table, node, place, xp)
+        self._product = self._product * (1.0 + z)
+        self._cost = self._cost + 0.5 * signal * signal - z - _cubic(law.log_table, node, place, xp)
+        slope = 1.0 - law.order * ratio / z - ratio * ratio
+        return measured * ratio - signal, measured * measured * slope
+
+    def cost(self, residual: Rows) -> Rows:  # noqa: ARG002 - the protocol's signature
+        """Return ``sum f**2 / 2 - ln(I_{L-1}(z) / z**(L-1))``."""
+        return self._cost + 0.5 * self._law.order * self._law.xp.log(self._product)
+
+
+def _cubic(table: tuple[Rows, ...], node: Rows, place: Rows, xp: Namespace) -> Rows:
+    c0, c1, c2, c3 = (xp.take(row, node) for row in table)
+    return ((c3 * place + c2) * place + c1) * place + c0
+
+
+@lru_cache(maxsize=8)
+def _ratio_table(n_channels: int) -> tuple[NDArray[np.float64], ...]:
+    """Return the cubic coefficients of ``r`` over ``w = 1 / (1 + z)``."""
+    from scipy.special import ive
+
+    z = _nodes_of_z()
+    return _spline(np.concatenate([[1.0], ive(n_channels, z) / ive(n_channels - 1, z), [0.0]]))
+
+
+@lru_cache(maxsize=8)
+def _log_table(n_channels: int) -> tuple[NDArray[np.float64], ...]:
+    """Return the cubic coefficients of ``ln(exp(-z) I_{L-1}(z) / z**(L-1)) + (L - 1/2) ln(1 + z)`` over w."""
+    from scipy.special import gammaln, ive
+
+    z, degree = _nodes_of_z(), n_channels - 1
+    between = np.log(ive(degree, z)) - degree * np.log(z) + (n_channels - 0.5) * np.log1p(z)
+    at_infinity, at_zero = -0.5 * np.log(2 * np.pi), -degree * np.log(2.0) - gammaln(n_channels)
+    return _spline(np.concatenate([[at_infinity], between, [at_zero]]))
+
+
+def _nodes_of_z() -> NDArray[np.float64]:
+    z: NDArray[np.float64] = 1.0 / np.linspace(0.0, 1.0, NODES + 1)[1:-1] - 1.0
+    return z
+
+
+def _spline(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+    """Return four coefficients ``(NODES + 1,)`` of values at equal steps; the argument counts from each node."""
+    from scipy.interpolate import CubicSpline
+
+    rows = [np.append(row, 0.0) for row in CubicSpline(np.arange(NODES + 1.0), values).c[::-1]]
+    rows[0][-1] = values[-1]
+    return tuple(rows)
+
+
+def magnitude_mean(signal: NDArray[np.float64], n_channels: int = 1) -> NDArray[np.float64]:
+    """Return the mean of the magnitude of a true signal, both in units of sigma.
+
+    ``M = sqrt(pi / 2) L_{1/2}^{(L-1)}(-f**2 / 2)`` with the generalised Laguerre function, which is the confluent
+    hypergeometric ``1F1(-1/2; L; -f**2 / 2)`` times its value at 0.
+
+    Source: Koay and Basser 2006, J Magn Reson 179:317, eqs. 6 and A.8.
+    """
+    from scipy.special import gammaln, hyp1f1
+
+    at_zero = np.sqrt(2.0) * np.exp(gammaln(n_channels + 0.5) - gammaln(n_channels))
+    with np.errstate(all="ignore"):
+        near = at_zero * hyp1f1(-0.5, n_channels, -(np.minimum(signal, 30.0) ** 2) / 2)
+        far = signal + (2 * n_channels - 1) / (2 * np.maximum(signal, 1.0))
+    mean: NDArray[np.float64] = np.where(signal > 30.0, far, near)
+    return mean

@@ -1,0 +1,52 @@
+"""The ``mono-offset`` model, S0 exp(-TE / T2) + C, with a guard where a train is too short for it.
+
+A constant takes up the noise floor, or long-T2 fluid, but only where the train goes on after the decay has ended. On a
+train that stops earlier, the constant and the slow end of the decay are the same thing: with stimulated echoes nuclei
+of 150 ms come out at 60. So a voxel gets a T2 only where both the fit with and the fit without offset put T2 at no more
+than half the last echo time, by which 86 % of the signal is gone; else it is flagged OFFSET_UNSAFE.
+
+Source: Milford et al. 2015, PLoS One 10:e0145255 (mono-exponential fits: the role of the offset and the first echo).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from t2disc.errors import TrainUnsuited
+from t2disc.fit.climber import BLOCK, ClimbSolver
+from t2disc.fit.curves import MonoCurve, OffsetCurve
+from t2disc.fit.likelihood import Gaussian
+from t2disc.fit.models import BlockFit, Problem, Solver, register_model
+from t2disc.model import Flag
+
+LONGEST_T2 = 0.5
+"""Of the last echo time."""
+
+
+@register_model(
+    "mono-offset",
+    algorithm="Least squares of S(TE) = S0 exp(-TE / T2) + C in every voxel, where the train is long enough for it",
+    reference="Milford D, et al. PLoS ONE 2015;10:e0145255. doi:10.1371/journal.pone.0145255",
+    third="offset",
+    block=BLOCK,
+)
+def mono_offset(problem: Problem) -> Solver:
+    """Least squares of a decay on a constant, guarded."""
+    if problem.train.n_echoes < 3:
+        raise TrainUnsuited(f"{problem.train.n_echoes} echoes", expected="3 echoes or more to fit three unknowns")
+    xp = problem.backend.xp
+    without = ClimbSolver(problem, MonoCurve(problem.train, xp), Gaussian())
+    with_offset = ClimbSolver(problem, OffsetCurve(problem.train, xp), Gaussian())
+    longest_ms = LONGEST_T2 * float(problem.train.echo_times_ms[-1])
+
+    def solve(signal: NDArray[Any], b1: NDArray[Any] | None = None) -> BlockFit:  # noqa: ARG001 - the solvers' signature
+        plain, found = without(signal), with_offset(signal)
+        is_safe = (plain.flag == Flag.OK) & (plain.t2_ms <= longest_ms) & ~(found.t2_ms > longest_ms)
+        kept = (plain.flag != Flag.OK) & (plain.flag != Flag.BEYOND_ECHO_RANGE)
+        flag = np.where(is_safe, found.flag, np.where(kept, plain.flag, np.uint8(Flag.OFFSET_UNSAFE)))
+        return found._replace(flag=flag)
+
+    return solve
