@@ -24,6 +24,7 @@ from t2disc.model import (
     Change,
     DiscLabels,
     DiscMeasure,
+    EchoChoice,
     EchoMotion,
     EchoShift,
     EchoStack,
@@ -31,6 +32,9 @@ from t2disc.model import (
     Flag,
     LeftOut,
     MatchCode,
+    ModelMedian,
+    ModelOptions,
+    ModelSensitivity,
     NoiseEstimate,
     RegionMap,
     RoiSensitivity,
@@ -46,6 +50,7 @@ from t2disc.store import (
     DiscRow,
     FitFacts,
     LabelFacts,
+    ModelRow,
     RegionFacts,
     RoiRow,
     Status,
@@ -83,6 +88,7 @@ def t2map() -> T2Map:
         model="mono",
         noise=NoiseEstimate(sigma=2.5, method="background", n_voxels=7),
         algorithm="Least squares of S0 exp(-TE / T2)",
+        echoes=EchoChoice(skip_first=1),
     )
 
 
@@ -106,6 +112,16 @@ def measure(level: str = "L4/L5", region: str = "NP", **changes: float) -> DiscM
 
 SENSITIVITY = RoiSensitivity(
     level="L4/L5", np_spread_ms=2.5, np_spread_pct=3.12, disc_spread_ms=math.nan, disc_spread_pct=math.nan
+)
+BY_MODEL = ModelSensitivity(
+    level="L4/L5",
+    region="NP",
+    n_voxels=3,
+    medians=(
+        ModelMedian(model="mono", t2_median_ms=80.0, n_used=3),
+        ModelMedian(model="epg-rician", t2_median_ms=76.0, n_used=3),
+        ModelMedian(model="mono-offset"),
+    ),
 )
 MOTION = EchoMotion(
     threshold_mm=0.5,
@@ -150,6 +166,7 @@ RECORD = VisitRecord(
     measures=(measure(),),
     regions=RegionFacts.of(RegionSettings()),
     roi_sensitivity=(SENSITIVITY,),
+    model_sensitivity=(BY_MODEL,),
 )
 
 
@@ -206,6 +223,9 @@ def test_sidecars_tell_units_method_echo_times_and_noise():
     assert sidecar["Units"] == "s"
     assert sidecar["EchoTime"] == [0.02, 0.03]
     assert sidecar["SkipFirst"] == 1
+    assert sidecar["EchoRule"] == "the first 1 left out"
+    assert sidecar["Sources"] == ["multi-echo series of this visit, 3 echoes"]
+    assert not {"AssumedT1", "ReceiveChannels"} & sidecar.keys()
     assert sidecar["RepetitionTimeExcitation"] == 1.5
     assert sidecar["NoiseSigma"] == 2.5
     assert sidecar["NoiseMethod"] == "background"
@@ -380,6 +400,28 @@ def test_a_record_older_than_the_design_effect_takes_voxels_as_independent(tmp_p
     assert read_record(tmp_path, "sub-1", "ses-1").fit.noise.design_effect == (1.0, 1.0, 1.0)
 
 
+def test_a_record_older_than_the_choice_of_echoes_and_models_is_read(tmp_path):
+    tree = json.loads(record_file(RECORD).content)
+    del tree["fit"]["echoes"], tree["fit"]["options"], tree["fit"]["n_acquired"], tree["model_sensitivity"]
+    tree["measures"][0]["n_left_out"] = tree["measures"][0]["n_left_out"][:9]
+    publish_visit(tmp_path / "sub-1" / "ses-1", [replace(record_file(RECORD), content=json.dumps(tree).encode())])
+    found = read_record(tmp_path, "sub-1", "ses-1")
+    assert found.fit.echoes == EchoChoice(skip_first=1)
+    assert found.fit.options == ModelOptions()
+    assert found.measures[0].n_left_out == measure().n_left_out
+    assert found.model_sensitivity == ()
+
+
+def test_models_and_the_choice_of_echoes_come_back_as_they_were_written(tmp_path):
+    echoes = EchoChoice(even_only=True, numbers=(2, 4, 6), drop_below=2.0)
+    fit = replace(RECORD.fit, echoes=echoes, options=ModelOptions(t1_ms=900.0, pulse="sinc"))
+    publish_visit(tmp_path / "sub-1" / "ses-1", [record_file(replace(RECORD, fit=fit))])
+    found = read_record(tmp_path, "sub-1", "ses-1")
+    assert (found.fit.echoes, found.fit.options) == (echoes, fit.options)
+    assert found.model_sensitivity[0].medians[:2] == BY_MODEL.medians[:2]
+    assert math.isnan(found.model_sensitivity[0].medians[2].t2_median_ms)
+
+
 def test_a_record_tells_who_drew_the_labels_and_why_to_look_at_them():
     tree = json.loads(record_file(RECORD).content)["labels"]
     assert (tree["kind"], tree["sha256"], tree["confidences"]) == ("automatic", "ab" * 32, [0.4567])
@@ -467,7 +509,8 @@ def tables() -> dict[str, bytes]:
     ]
     visits = [VisitRow(record=replace(RECORD, reason="tab\there\nand line"), number=None, ordered_by="unknown")]
     roi = [RoiRow(record=RECORD, sensitivity=SENSITIVITY)]
-    return by_name(table_files([DiscRow(record=RECORD, measure=measure())], changes, visits, roi))
+    models = [ModelRow(record=RECORD, sensitivity=BY_MODEL)]
+    return by_name(table_files([DiscRow(record=RECORD, measure=measure())], changes, visits, roi, models))
 
 
 def rows(name: str) -> list[dict[str, str]]:
@@ -506,6 +549,31 @@ def test_the_change_table_starts_with_the_columns_of_the_issue():
     (row,) = rows("changes.tsv")
     head = ["participant_id", "level", "region", "role", "baseline_t2_median_ms", "followup_t2_median_ms"]
     assert list(row)[:9] == [*head, "change_ms", "change_pct", "roi"]
+
+
+def test_models_stand_side_by_side_with_the_spread_of_those_that_speak_of_the_same_voxels():
+    (row,) = rows("model_sensitivity.tsv")
+    assert (row["level"], row["region"], row["role"], row["model"]) == ("L4/L5", "NP", "index", "mono")
+    assert (row["t2_median_mono_ms"], row["t2_median_epg_rician_ms"]) == ("80.000", "76.000")
+    assert (row["t2_median_mono_offset_ms"], row["n_used_mono_offset"]) == ("n/a", "0")
+    assert (row["spread_ms"], row["spread_pct"]) == ("4.000", "5.00")
+    few = replace(BY_MODEL.medians[2], t2_median_ms=20.0, n_used=2)
+    assert replace(BY_MODEL, medians=(*BY_MODEL.medians[:2], few)).spread_ms == 4.0
+    assert math.isnan(replace(BY_MODEL, medians=BY_MODEL.medians[:1]).spread_ms)
+
+
+def test_maps_of_what_a_model_has_beyond_t2_are_written_and_what_it_assumes_is_told():
+    found = replace(t2map(), b1=np.full((3, 4, 2), 0.9), model="epg-rician", n_echoes=np.full((3, 4, 2), 2))
+    facts = FitFacts.of(STACK, found, min_snr=5.0)
+    files = by_name(map_files("sub-1_ses-1", found, facts, RECORD.acquisition))
+    assert "anat/sub-1_ses-1_TB1map.nii.gz" in files
+    assert "anat/sub-1_ses-1_desc-nechoes_fitmap.nii.gz" in files
+    sidecar = json.loads(files["anat/sub-1_ses-1_TB1map.json"])
+    assert (sidecar["AssumedT1"], sidecar["RefocusingFlipAngle"], sidecar["PulseShape"]) == (1.0, 180.0, "ideal")
+    assert sidecar["ReceiveChannels"] == 1
+    shifted = replace(t2map(), offset=np.zeros((3, 4, 2)), model="mono-offset")
+    files = by_name(map_files("sub-1_ses-1", shifted, FitFacts.of(STACK, shifted, min_snr=5.0), RECORD.acquisition))
+    assert "anat/sub-1_ses-1_desc-offset_fitmap.nii.gz" in files
 
 
 def test_definitions_of_the_nucleus_stand_side_by_side_with_their_spread():
@@ -551,7 +619,7 @@ def test_texts_cannot_break_the_table():
     assert (row["n_echoes"], row["n_discs"], row["n_left_out"]) == ("2", "1", "8")
 
 
-@pytest.mark.parametrize("name", ["discs", "changes", "visits", "roi_sensitivity"])
+@pytest.mark.parametrize("name", ["discs", "changes", "visits", "roi_sensitivity", "model_sensitivity"])
 def test_every_column_is_in_the_data_dictionary_and_units_are_in_names(name):
     dictionary = json.loads(tables()[f"{name}.json"])
     assert list(rows(f"{name}.tsv")[0]) == list(dictionary)

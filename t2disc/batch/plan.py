@@ -133,7 +133,15 @@ def changed_settings(earlier: FitFacts | None, wanted: FitSettings) -> tuple[str
     """Name the settings of the fit that differ from those of the earlier result, with both values."""
     if earlier is None:
         return ()
-    pairs = ((name, getattr(earlier, name), getattr(wanted, name)) for name in ("model", "skip_first", "min_snr"))
+    pairs = [(name, getattr(earlier, name), getattr(wanted, name)) for name in ("model", "skip_first", "min_snr")]
+    pairs += [
+        (name, getattr(earlier.echoes, name), getattr(wanted.echo_choice, name))
+        for name in ("even_only", "numbers", "drop_below")
+    ]
+    pairs += [
+        (name, getattr(earlier.options, name), getattr(wanted.options, name))
+        for name in ("t1_ms", "refocusing_deg", "pulse", "n_channels")
+    ]
     return tuple(f"{name} {before} -> {now}" for name, before, now in pairs if before != now)
 
 

@@ -61,7 +61,17 @@ def fit(
     out: Out = None,
     labels: Labels = None,
     protocol: ProtocolFile = None,
-    model: Annotated[str | None, typer.Option("--model", help="Signal model, such as mono or loglinear.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Signal model of the maps: mono, rician, epg, epg-rician, ...")
+    ] = None,
+    models: Annotated[
+        str | None,
+        typer.Option(
+            "--models",
+            help="Models to set side by side in model_sensitivity.tsv, such as mono,rician,epg; the first makes the "
+            "maps, unless --model names another.",
+        ),
+    ] = None,
     figures: Annotated[bool, typer.Option("--figures", help="Draw T2 overlays and decay curves too.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done; write nothing.")] = False,
 ) -> None:
@@ -76,6 +86,7 @@ def fit(
             labels_dir=labels,
             protocol_file=protocol,
             model=model,
+            models=tuple(name.strip() for name in models.split(",")) if models else (),
             with_figures=figures,
         )
         raise typer.Exit(int(run_check(request) if dry_run else run_fit(request, console)))

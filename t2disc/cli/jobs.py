@@ -29,6 +29,7 @@ class FitRequest:
     labels_dir: Path | None = None
     protocol_file: Path | None = None
     model: str | None = None
+    models: tuple[str, ...] = ()
     with_figures: bool = False
 
 
@@ -53,7 +54,7 @@ def run_fit(request: FitRequest, stderr: Console, *, command: str = "fit") -> Ex
     """Measure a study and print its tables."""
     from t2disc import study
 
-    protocol = study.read_protocol(request.protocol_file, model=request.model)
+    protocol = study.read_protocol(request.protocol_file, model=request.model, models=request.models)
     study.refuse_misplaced_out(request.study_dir, request.out, request.labels_dir)
     key = study.read_or_make_key(request.study_dir) if _is_heap(request, protocol) else None
     visits = _find(request, protocol, key)
@@ -69,7 +70,7 @@ def run_check(request: FitRequest) -> ExitCode:
     from t2disc import study
     from t2disc.cli.show import counted, show_inspections, stdout_console
 
-    protocol = study.read_protocol(request.protocol_file, model=request.model)
+    protocol = study.read_protocol(request.protocol_file, model=request.model, models=request.models)
     study.refuse_misplaced_out(request.study_dir, request.out, request.labels_dir)
     key = study.read_or_lend_key(request.study_dir) if _is_heap(request, protocol) else None
     visits = _find(request, protocol, key)

@@ -107,7 +107,9 @@ def show_places(
         _line(console, f"Pictures  {out / 'sub-*' / 'ses-*' / 'figures'}")
     if n_done and with_figures and has_changes:
         _line(console, f"          {out / 'sub-*' / 'pairs' / '*' / 'figures'}")
-    _line(console, f"Tables    {out / 'discs.tsv'}, changes.tsv, roi_sensitivity.tsv, visits.tsv")
+    _line(
+        console, f"Tables    {out / 'discs.tsv'}, changes.tsv, roi_sensitivity.tsv, model_sensitivity.tsv, visits.tsv"
+    )
 
 
 def show_effort(console: Console, visits: Iterable[VisitRow], *, n_skipped: int, seconds: float) -> None:

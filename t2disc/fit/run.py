@@ -113,7 +113,7 @@ def fit_t2(
     model: str = "mono",
     *,
     sigma: float | None = None,
-    noise: str = "auto",
+    noise: str | NoiseEstimate = "auto",
     b1: Any = None,
     skip_first: int = 0,
     echoes: EchoChoice = ALL_ECHOES,
@@ -136,7 +136,8 @@ def fit_t2(
     sigma
         Noise standard deviation in signal units, where it is known; else it is estimated.
     noise
-        Where sigma is estimated: ``auto`` (the background, else the residual), ``background`` or ``residual``.
+        Where sigma is estimated: ``auto`` (the background, else the residual), ``background`` or ``residual``; or the
+        estimate of an earlier fit to the same stack.
     b1
         ``(X, Y, Z)`` B1 over nominal, for ``epg`` models; NaN leaves a voxel without T2.
     skip_first, echoes, min_snr, options, n_threads, backend, device
@@ -230,8 +231,10 @@ def _checked_b1(b1: Any, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
     return np.where((given >= low) & (given <= high), given, np.nan)
 
 
-def _noise(stack: EchoStack, sigma: float | None, source: str, options: ModelOptions) -> NoiseEstimate:
+def _noise(stack: EchoStack, sigma: float | None, source: str | NoiseEstimate, options: ModelOptions) -> NoiseEstimate:
     """Return the noise of a stack: its sigma, and how alike it is in neighbouring voxels."""
+    if isinstance(source, NoiseEstimate):
+        return source
     if sigma is None:
         noise = estimate_sigma(stack, source=source, n_channels=options.n_channels)
     else:

@@ -4,6 +4,7 @@ from t2disc.measure.change import compare_visits, measure_changes
 from t2disc.measure.controls import ControlChange, adjusted_changes_ms, mean_of_controls
 from t2disc.measure.disc import measure_discs
 from t2disc.measure.drift import compare_acquisitions
+from t2disc.measure.models import compare_models
 from t2disc.measure.repeatability import (
     Coefficient,
     given_repeatability,
@@ -18,6 +19,7 @@ __all__ = [
     "ControlChange",
     "adjusted_changes_ms",
     "compare_acquisitions",
+    "compare_models",
     "compare_schemes",
     "compare_visits",
     "given_repeatability",

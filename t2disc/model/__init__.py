@@ -24,6 +24,7 @@ from t2disc.model.regions import (
     Scheme,
 )
 from t2disc.model.review import ReviewCode, ReviewReason
+from t2disc.model.sensitivity import ModelMedian, ModelSensitivity
 from t2disc.model.shape import DiscShape
 from t2disc.model.stack import Acquisition, EchoStack, LeftOut
 from t2disc.model.visit import MeasuredVisit, Visit, role_of
@@ -62,7 +63,9 @@ __all__ = [
     "MatchCode",
     "MatchedLabels",
     "MeasuredVisit",
+    "ModelMedian",
     "ModelOptions",
+    "ModelSensitivity",
     "NoiseEstimate",
     "Region",
     "RegionMap",

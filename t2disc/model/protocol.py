@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from t2disc.model.fitting import EchoChoice, ModelOptions
 from t2disc.model.levels import LEVELS
 from t2disc.model.regions import SCHEME_OF, SCHEMES, Scheme
 
@@ -40,11 +41,48 @@ class IngestSettings(_Table):
 
 
 class FitSettings(_Table):
-    """``[fit]``: the model and what it may use."""
+    """``[fit]``: the model, the echoes it uses, and what it assumes."""
 
-    model: str = Field("mono", description="Signal model; t2disc fit --model overrides it")
+    model: str = Field("mono", description="Signal model of the maps; t2disc fit --model overrides it")
+    compare: tuple[str, ...] = Field((), strict=False, description="Models set beside it in model_sensitivity.tsv")
     skip_first: int = Field(0, ge=0, description="Echoes left out at the start of the train")
+    even_only: bool = Field(False, description="Only echoes 2, 4, 6 ...")
+    echoes: tuple[int, ...] | None = Field(None, strict=False, description="Numbers of the echoes used, from 1, rising")
+    drop_below_snr: float | None = Field(
+        None, gt=0, description="In each voxel, echoes from the first below this multiple of sigma on are left out"
+    )
     min_snr: float = Field(5.0, ge=0, description="Voxels whose first echo is below this multiple of sigma get no T2")
+    noise: Literal["auto", "background", "residual"] = Field("auto", description="Where sigma comes from")
+    n_channels: int = Field(1, ge=1, le=64, description="Receive channels of a root-sum-of-squares magnitude")
+    t1_ms: float = Field(1000.0, gt=0, description="T1 that the models of stimulated echoes assume, ms")
+    refocusing_deg: float = Field(180.0, ge=90, le=180, description="Nominal angle of the refocusing pulses, degrees")
+    pulse: Literal["ideal", "gauss", "sinc"] = Field("ideal", description="Shape of the pulses across the slice")
+
+    @field_validator("echoes")
+    @classmethod
+    def _rising(cls, given: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if given is not None and (not given or list(given) != sorted(set(given)) or given[0] < 1):
+            raise ValueError("echo numbers that do not rise from 1 or more")
+        return given
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Models to be compared with that of the maps, each once."""
+        return tuple(model for model in dict.fromkeys(self.compare) if model != self.model)
+
+    @property
+    def echo_choice(self) -> EchoChoice:
+        """The rule by which echoes are used."""
+        return EchoChoice(
+            skip_first=self.skip_first, even_only=self.even_only, numbers=self.echoes, drop_below=self.drop_below_snr
+        )
+
+    @property
+    def options(self) -> ModelOptions:
+        """What models assume beyond the signal."""
+        return ModelOptions(
+            t1_ms=self.t1_ms, refocusing_deg=self.refocusing_deg, pulse=self.pulse, n_channels=self.n_channels
+        )
 
 
 class RegisterSettings(_Table):

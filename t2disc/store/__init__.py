@@ -14,6 +14,7 @@ from t2disc.store.figures import figure_file, has_figures
 from t2disc.store.files import StoredFile, update_file, write_file, write_tree
 from t2disc.store.lock import output_lock
 from t2disc.store.manifest import MANIFEST, images_sha256, is_intact, is_whole, manifest_file
+from t2disc.store.model_table import ModelRow
 from t2disc.store.pairs import (
     DiscMatchFacts,
     PairBasis,
@@ -39,6 +40,7 @@ __all__ = [
     "DiscRow",
     "FitFacts",
     "LabelFacts",
+    "ModelRow",
     "PairBasis",
     "PairRecord",
     "RegionFacts",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -44,6 +45,7 @@ _IGNORED_BY_VALIDATOR = (
     "discs.*",
     "changes.*",
     "roi_sensitivity.*",
+    "model_sensitivity.*",
     "visits.*",
     "logs/",
     "**/figures",
@@ -51,6 +53,7 @@ _IGNORED_BY_VALIDATOR = (
     "**/manifest.json",
     "**/*_record.json",
     "**/*_desc-flag_mask.*",
+    "**/*_fitmap.*",
     "**/*_dseg.label.txt",
     "**/*_dseg.ctbl",
 )
@@ -59,7 +62,8 @@ _IGNORED_BY_VALIDATOR = (
 _README = """# T2 of lumbar discs, measured by t2disc
 
 `discs.tsv`: T2 of each region of each disc at each visit. `changes.tsv`: each later visit against the first.
-`roi_sensitivity.tsv`: how T2 depends on what is called the nucleus, or the disc.
+`roi_sensitivity.tsv`: how T2 depends on what is called the nucleus, or the disc. `model_sensitivity.tsv`: how it
+depends on the signal model, where other models were asked for.
 `visits.tsv`: every visit, how it was put in order, and why it was refused if it was. The `.json` beside each explains
 its columns.
 
@@ -153,7 +157,24 @@ def map_files(stem: str, t2map: T2Map, facts: FitFacts, acquisition: Acquisition
         *_image(f"{stem}_S0map", t2map.s0, t2map, s0_text | common),
         *_image(f"{stem}_desc-se_{quantity}map", se_s, t2map, se_text | common, window=_SE_WINDOW_S),
         *_image(f"{stem}_desc-flag_mask", t2map.flag, t2map, _flag_text(symbol) | common),
+        *_model_files(stem, t2map, common),
     )
+
+
+def _model_files(stem: str, t2map: T2Map, common: dict[str, Any]) -> Iterator[StoredFile]:
+    """Yield the maps of what a model or a rule has beyond T2 and S0.
+
+    Source: BIDS 1.9.0, appendix "Quantitative MRI" (TB1map, relative to nominal).
+    """
+    if t2map.b1 is not None:
+        text = _described("Refocusing efficiency: B1 over nominal, folded to 1 and below where it was fitted", "1")
+        yield from _image(f"{stem}_TB1map", t2map.b1, t2map, text | common)
+    if t2map.offset is not None:
+        text = _described("Constant under the decay", "arbitrary")
+        yield from _image(f"{stem}_desc-offset_fitmap", t2map.offset, t2map, text | common)
+    if t2map.n_echoes is not None:
+        text = _described("Echoes used, 0 where there is no fit", "1")
+        yield from _image(f"{stem}_desc-nechoes_fitmap", t2map.n_echoes, t2map, text | common)
 
 
 def _described(description: str, units: str) -> dict[str, Any]:
@@ -264,13 +285,25 @@ def _provenance(t2map: T2Map, facts: FitFacts, symbol: str) -> dict[str, Any]:
         "EstimationAlgorithm": f"{t2map.algorithm.replace('T2', symbol)} (t2disc model '{t2map.model}')",
         "EstimationReference": t2map.reference,
         "EchoTime": [_seconds(te_ms) for te_ms in facts.echo_times_ms],
-        "Sources": [f"multi-echo series of this visit, {n_echoes + facts.skip_first} echoes"],
+        "Sources": [f"multi-echo series of this visit, {facts.n_acquired or n_echoes + facts.skip_first} echoes"],
         "SkipFirst": facts.skip_first,
+        "EchoRule": str(facts.echoes),
         "MinimumSNR": facts.min_snr,
         "NoiseSigma": float(f"{sigma:.6g}") if np.isfinite(sigma) else None,
         "NoiseMethod": facts.noise.method,
         "NoiseVoxels": facts.noise.n_voxels,
-    }
+    } | _assumptions(t2map, facts)
+
+
+def _assumptions(t2map: T2Map, facts: FitFacts) -> dict[str, Any]:
+    """Return what the model assumed, of models that assume anything."""
+    options = facts.options
+    channels = {"ReceiveChannels": options.n_channels} if facts.model in {"rician", "epg-rician"} else {}
+    if t2map.b1 is None:
+        return channels
+    pulse = options.pulse if isinstance(options.pulse, str) else "a given slice profile"
+    pulses = {"RefocusingFlipAngle": options.refocusing_deg, "PulseShape": pulse}
+    return channels | {"AssumedT1": _seconds(options.t1_ms)} | pulses
 
 
 def _scan(acquisition: Acquisition) -> dict[str, Any]:

@@ -11,16 +11,22 @@ from t2disc import __version__
 from t2disc.model import (
     Acquisition,
     DiscMeasure,
+    EchoChoice,
     EchoMotion,
     EchoShift,
     EchoStack,
     EchoState,
+    Flag,
     LeftOut,
+    ModelMedian,
+    ModelOptions,
+    ModelSensitivity,
     NoiseEstimate,
     RoiSensitivity,
     T2Map,
     role_of,
 )
+from t2disc.model.fitting import ALL_ECHOES, DEFAULT_OPTIONS
 from t2disc.store.files import StoredFile
 from t2disc.store.provenance import Basis, LabelFacts, read_label_facts
 from t2disc.store.trees import number, without_nan
@@ -46,19 +52,25 @@ class FitFacts:
     voxel_size_mm: tuple[float, float, float]
     n_fitted: int  # voxels with a T2
     noise: NoiseEstimate
+    n_acquired: int = 0  # echoes of the series; 0 in records older than this fact
+    echoes: EchoChoice = ALL_ECHOES
+    options: ModelOptions = DEFAULT_OPTIONS  # what the model assumed
 
     @classmethod
     def of(cls, stack: EchoStack, t2map: T2Map, *, min_snr: float) -> FitFacts:
         """Gather the facts of a finished fit."""
         return cls(
             model=t2map.model,
-            skip_first=stack.n_echoes - int(t2map.echo_times_ms.size),
+            skip_first=t2map.echoes.skip_first,
             min_snr=min_snr,
             echo_times_ms=tuple(float(te_ms) for te_ms in t2map.echo_times_ms),
             shape=stack.shape,
             voxel_size_mm=stack.voxel_size_mm,
             n_fitted=int((t2map.flag == 0).sum()),
             noise=t2map.noise,
+            n_acquired=stack.n_echoes,
+            echoes=t2map.echoes,
+            options=t2map.options,
         )
 
 
@@ -98,6 +110,7 @@ class VisitRecord:
     notes: tuple[str, ...] = ()
     measures: tuple[DiscMeasure, ...] = ()
     roi_sensitivity: tuple[RoiSensitivity, ...] = ()
+    model_sensitivity: tuple[ModelSensitivity, ...] = ()
     version: str = __version__
     basis: Basis | None = None  # None where the inputs could not be read as a whole, and of refused visits
 
@@ -165,6 +178,7 @@ def _record(tree: dict[str, Any]) -> VisitRecord:
             "measures": tuple(_measure(item) for item in tree["measures"]),
             "basis": Basis(**tree["basis"]) if tree["basis"] else None,
             "roi_sensitivity": tuple(_sensitivity(item) for item in tree.get("roi_sensitivity", ())),
+            "model_sensitivity": tuple(_by_model(item) for item in tree.get("model_sensitivity", ())),
         }
     )
 
@@ -196,8 +210,15 @@ def _fit(tree: dict[str, Any]) -> FitFacts:
             "shape": (x, y, z),
             "voxel_size_mm": (dx, dy, dz),
             "noise": _noise(tree["noise"]),
+            "echoes": _echoes(tree["echoes"]) if "echoes" in tree else EchoChoice(skip_first=tree["skip_first"]),
+            "options": ModelOptions(**tree.get("options", {})),
         }
     )
+
+
+def _echoes(tree: dict[str, Any]) -> EchoChoice:
+    numbers = tree["numbers"]
+    return EchoChoice(**tree | {"numbers": None if numbers is None else tuple(numbers)})
 
 
 def _noise(tree: dict[str, Any]) -> NoiseEstimate:
@@ -215,6 +236,13 @@ def _sensitivity(tree: dict[str, Any]) -> RoiSensitivity:
     return RoiSensitivity(**tree | spreads)
 
 
+def _by_model(tree: dict[str, Any]) -> ModelSensitivity:
+    medians = (ModelMedian(**item | {"t2_median_ms": number(item["t2_median_ms"])}) for item in tree["medians"])
+    return ModelSensitivity(**tree | {"medians": tuple(medians)})
+
+
 def _measure(tree: dict[str, Any]) -> DiscMeasure:
     numbers = {field.name: number(tree[field.name]) for field in fields(DiscMeasure) if field.type == "float"}
-    return DiscMeasure(**tree | numbers | {"n_left_out": tuple(tree["n_left_out"])})
+    counts = tree["n_left_out"]
+    n_left_out = (*counts, *(0 for _ in range(len(Flag) - len(counts))))  # older records know fewer flags
+    return DiscMeasure(**tree | numbers | {"n_left_out": n_left_out})

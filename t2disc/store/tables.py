@@ -22,6 +22,7 @@ from t2disc.store.columns import (
     table,
 )
 from t2disc.store.files import StoredFile
+from t2disc.store.model_table import ModelRow, model_columns
 from t2disc.store.records import VisitRecord
 
 
@@ -232,11 +233,16 @@ def table_files(
     changes: Sequence[ChangeRow],
     visits: Sequence[VisitRow],
     sensitivities: Sequence[RoiRow] = (),
+    models: Sequence[ModelRow] = (),
 ) -> tuple[StoredFile, ...]:
-    """Return ``discs``, ``changes``, ``visits``, ``roi_sensitivity``: each a ``.tsv`` with its ``.json`` dictionary."""
+    """Return ``discs``, ``changes``, ``visits``, ``roi_sensitivity`` and ``model_sensitivity``.
+
+    Each is a ``.tsv`` with its ``.json`` dictionary.
+    """
     return (
         *table("discs", DISC_COLUMNS, discs),
         *table("changes", CHANGE_COLUMNS, changes),
         *table("visits", VISIT_COLUMNS, visits),
         *table("roi_sensitivity", ROI_COLUMNS, sensitivities),
+        *table("model_sensitivity", model_columns(models), models),
     )

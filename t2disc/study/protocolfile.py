@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from t2disc.model.protocol import Protocol
 
 
-def read_protocol(path: Path | None, *, model: str | None = None) -> Protocol:
+def read_protocol(path: Path | None, *, model: str | None = None, models: Sequence[str] = ()) -> Protocol:
     """Read a TOML protocol file; without one, return the defaults.
 
     Parameters
@@ -27,6 +27,8 @@ def read_protocol(path: Path | None, *, model: str | None = None) -> Protocol:
         The file, or ``None``.
     model
         Overrides ``[fit] model``.
+    models
+        Override ``[fit] compare``; without ``model``, the first of them is the model of the maps.
 
     Raises
     ------
@@ -46,9 +48,12 @@ def read_protocol(path: Path | None, *, model: str | None = None) -> Protocol:
     except ValidationError as error:
         raise ProtocolInvalid(_problems(error)) from None
     _refuse_repeats(protocol.study.visit_order)
-    if model is not None:
-        protocol = protocol.model_copy(update={"fit": protocol.fit.model_copy(update={"model": model})})
-    find_model(protocol.fit.model)
+    asked = {
+        name: value for name, value in (("model", model or next(iter(models), None)), ("compare", models)) if value
+    }
+    protocol = protocol.model_copy(update={"fit": protocol.fit.model_copy(update=asked)})
+    for name in (protocol.fit.model, *protocol.fit.compare):
+        find_model(name)
     return protocol
 
 

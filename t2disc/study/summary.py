@@ -33,6 +33,7 @@ class StudySummary:
     visits: tuple[store.VisitRow, ...]
     warnings: tuple[str, ...] = ()
     sensitivities: tuple[store.RoiRow, ...] = ()
+    models: tuple[store.ModelRow, ...] = ()
 
 
 def summarise(
@@ -59,6 +60,7 @@ def summarise(
     discs: list[store.DiscRow] = []
     visits: list[store.VisitRow] = []
     sensitivities: list[store.RoiRow] = []
+    models: list[store.ModelRow] = []
     warnings: list[str] = []
     for participant_id, ordered, order in _by_participant(records, visit_order):
         warnings += _warnings(participant_id, order)
@@ -68,12 +70,14 @@ def summarise(
             visits.append(row)
             discs += [store.DiscRow(record=record, measure=measure) for measure in record.measures]
             sensitivities += [store.RoiRow(record=record, sensitivity=item) for item in record.roi_sensitivity]
+            models += [store.ModelRow(record=record, sensitivity=item) for item in record.model_sensitivity]
     return StudySummary(
         discs=tuple(discs),
         changes=change_rows(records, pairs, settings),
         visits=tuple(visits),
         warnings=tuple(warnings),
         sensitivities=tuple(sensitivities),
+        models=tuple(models),
     )
 
 
@@ -101,7 +105,8 @@ def _by_participant(
 
 def write_summary(out: Path, summary: StudySummary) -> None:
     """Write the study's tables into the output folder; a table that would not change stays."""
-    for file in store.table_files(summary.discs, summary.changes, summary.visits, summary.sensitivities):
+    tables = (summary.discs, summary.changes, summary.visits, summary.sensitivities, summary.models)
+    for file in store.table_files(*tables):
         store.update_file(out.joinpath(*file.path.parts), file.content)
 
 

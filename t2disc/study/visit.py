@@ -17,12 +17,14 @@ from t2disc.model import (
     EchoStack,
     Inventory,
     LabelMap,
+    ModelSensitivity,
     RoiSensitivity,
     T2Map,
     Visit,
 )
 from t2disc.model.levels import level_or_none
 from t2disc.model.review import ReviewCode, ReviewReason
+from t2disc.study.fits import fit_visit, see_other_models
 from t2disc.study.labels import LabelFolders, find_label_file, read_labels
 from t2disc.study.notes import acquisition_notes, fit_notes, label_notes, motion_notes
 
@@ -45,6 +47,8 @@ class VisitResult:
     facts: store.FitFacts
     regions: store.RegionFacts
     sensitivity: tuple[RoiSensitivity, ...]
+    model_sensitivity: tuple[ModelSensitivity, ...] = ()
+    remarks: tuple[str, ...] = ()  # of models that could not be compared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +83,6 @@ def analyse_visit(visit: Visit, protocol: Protocol, folders: LabelFolders = NO_F
     InputError
         What the hospital sent cannot be used; the code says why.
     """
-    from t2disc.fit import fit_t2
     from t2disc.measure import compare_schemes, measure_discs
     from t2disc.register import align_echoes
     from t2disc.segment import find_discs
@@ -88,10 +91,9 @@ def analyse_visit(visit: Visit, protocol: Protocol, folders: LabelFolders = NO_F
     labels = load_visit_labels(visit, folders)
     found = find_discs(stack, labels, segment=protocol.segment, regions=protocol.regions)
     discs = with_index_level(found, visit.index_level)
-    fit = protocol.fit
-    t2map = fit_t2(stack, model=fit.model, skip_first=fit.skip_first, min_snr=fit.min_snr)
+    t2map = fit_visit(stack, protocol.fit)
     measures = measure_discs(t2map, discs)
-    facts = store.FitFacts.of(stack, t2map, min_snr=fit.min_snr)
+    by_model, remarks = see_other_models(stack, discs, t2map, protocol.fit)
     return VisitResult(
         visit=visit,
         stack=stack,
@@ -99,9 +101,11 @@ def analyse_visit(visit: Visit, protocol: Protocol, folders: LabelFolders = NO_F
         discs=discs,
         t2map=t2map,
         measures=measures,
-        facts=facts,
+        facts=store.FitFacts.of(stack, t2map, min_snr=protocol.fit.min_snr),
         regions=store.RegionFacts.of(protocol.regions),
         sensitivity=compare_schemes(measures),
+        model_sensitivity=by_model,
+        remarks=remarks,
     )
 
 
@@ -173,7 +177,7 @@ def visit_record(result: VisitResult, remarks: Sequence[str] = ()) -> store.Visi
     """Return what the tables and a later reader need to know of a measured visit; ``remarks`` join its notes."""
     visit, stack = result.visit, result.stack
     limits = (*acquisition_notes(stack.acquisition), *motion_notes(result.motion), *fit_notes(result.t2map))
-    notes = (*stack.notes, *limits, *label_notes(result.discs), *remarks)
+    notes = (*stack.notes, *limits, *label_notes(result.discs), *result.remarks, *remarks)
     return replace(
         _record(visit, "done"),
         acquisition_date=stack.acquisition.acquisition_date or visit.acquisition_date,
@@ -187,6 +191,7 @@ def visit_record(result: VisitResult, remarks: Sequence[str] = ()) -> store.Visi
         notes=notes,
         measures=result.measures,
         roi_sensitivity=result.sensitivity,
+        model_sensitivity=result.model_sensitivity,
     )
 
 

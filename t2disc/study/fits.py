@@ -1,0 +1,74 @@
+"""What the protocol's ``[fit]`` means for one visit: its maps, and the other models it asks to see beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from t2disc.errors import FitError
+from t2disc.model import DiscLabels, EchoStack, ModelSensitivity, T2Map
+
+if TYPE_CHECKING:
+    from t2disc.model.protocol import FitSettings
+
+
+def fit_visit(stack: EchoStack, settings: FitSettings) -> T2Map:
+    """Fit every voxel of a visit with the model of the protocol.
+
+    Raises
+    ------
+    FitError
+        The model cannot be fitted to this series.
+    """
+    from t2disc.fit import fit_t2
+
+    return fit_t2(
+        stack,
+        model=settings.model,
+        noise=settings.noise,
+        echoes=settings.echo_choice,
+        min_snr=settings.min_snr,
+        options=settings.options,
+    )
+
+
+def see_other_models(
+    stack: EchoStack, discs: DiscLabels, t2map: T2Map, settings: FitSettings
+) -> tuple[tuple[ModelSensitivity, ...], tuple[str, ...]]:
+    """Fit the discs with each model of ``[fit] compare`` too, and set all side by side.
+
+    Returns
+    -------
+    sensitivities, remarks
+        Nothing where no other model is asked for; a remark for each that cannot be fitted to this series.
+    """
+    from t2disc.measure import compare_models
+
+    if not settings.others or not discs.levels:
+        return (), ()
+    others, remarks = [], []
+    for found in _fitted_discs(stack, discs, t2map, settings):
+        if isinstance(found, T2Map):
+            others.append(found)
+        else:
+            remarks.append(found)
+    return compare_models((t2map, *others), discs), tuple(remarks)
+
+
+def _fitted_discs(stack: EchoStack, discs: DiscLabels, t2map: T2Map, settings: FitSettings) -> Iterator[T2Map | str]:
+    """Yield the maps of each other model within the discs, or why there are none."""
+    from t2disc.fit import fit_t2
+
+    for model in settings.others:
+        try:
+            yield fit_t2(
+                stack,
+                discs.discs > 0,
+                model,
+                noise=t2map.noise,
+                echoes=settings.echo_choice,
+                min_snr=settings.min_snr,
+                options=settings.options,
+            )
+        except FitError as refusal:
+            yield f"model {model} not compared [{refusal.code}]: {refusal.found}"
