@@ -7,6 +7,10 @@ python scripts/bench.py [SECTION ...] [--voxels N]
 other methods and the clock are those of ``bench/bench_peers.py`` in the shared folder ($T2DISC_SHARED, else
 ``../shared`` beside the checkout).
 
+``models``: every model of t2disc beside tedana, qmrpy, ukat and DOSMA, each in an environment of its own that pip makes
+under ``--envs FOLDER`` (those that are there already are used; a temporary folder unless told), on mono-exponential
+voxels and on trains with stimulated echoes that epyg makes, 8 and 16 echoes.
+
 ``ingest``: 15 slices x 16 echoes x 384 x 384 in 240 uncompressed files (warm) into one array, by a plain pydicom loop
 and by t2disc, each in its own process, in turn.
 
@@ -28,7 +32,6 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
-import importlib.util
 import json
 import os
 import resource
@@ -39,7 +42,6 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 STARTED = time.perf_counter()
@@ -47,6 +49,7 @@ for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_threads, "1")  # one process is one thread, before numpy is loaded
 
 import numpy as np  # noqa: E402
+from bench_models import bench_models, load_bench_peers  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 MATCHED = ("L1/L2", "L2/L3", "L3/L4", "L4/L5", "L5/S1")
@@ -87,6 +90,7 @@ def _arguments() -> argparse.Namespace:
         "sections", nargs="*", metavar="{" + ",".join(SECTIONS) + "}", help="what to measure; everything when left out"
     )
     parser.add_argument("--voxels", type=int, default=20_000, help="voxels to fit")
+    parser.add_argument("--envs", type=Path, help="folder that keeps the environments of the peers")
     parser.add_argument("--cache", type=Path, help="folder that keeps the simulated pair of visits")
     parser.add_argument("--match", nargs=2, help=argparse.SUPPRESS)  # a pair in its own process
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)  # a method in its own process
@@ -130,7 +134,7 @@ def _in_own_process(method: str, n_echoes: int, n_voxels: int) -> dict[str, Any]
 
 def run_method(method: str, n_echoes: int, n_voxels: int, values_file: Path) -> dict[str, Any]:
     """Run one method by the peers' protocol, keeping its T2 (NaN where it failed) for comparison."""
-    peers = _peers()
+    peers = load_bench_peers()
     fits = {name.removeprefix("fit_"): fit for name, fit in vars(peers).items() if name.startswith("fit_")}
     fits["t2disc"] = fit_t2disc
     kept: dict[str, Any] = {}
@@ -162,16 +166,6 @@ def fit_t2disc(signal: Any, echo_times_ms: Any, workers: int) -> tuple[Any, Any]
 
     fit = fit_voxels(signal, echo_times_ms)
     return fit.t2_ms, fit.flag != 0
-
-
-def _peers() -> ModuleType:
-    shared = Path(os.environ.get("T2DISC_SHARED", ROOT.parent / "shared"))
-    spec = importlib.util.spec_from_file_location("bench_peers", shared / "bench" / "bench_peers.py")
-    if spec is None or spec.loader is None or not (shared / "bench" / "bench_peers.py").is_file():
-        raise SystemExit("bench_peers.py is not here: set T2DISC_SHARED to the folder that holds bench/")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _print_fit_table(n_echoes: int, rows: list[dict[str, Any]]) -> None:
@@ -437,6 +431,7 @@ def _nucleus_errors(study: Path, out: Path) -> dict[str, list[float]]:
 READERS: dict[str, Callable[[Path | None], float]] = {"pydicom": read_by_pydicom, "t2disc": read_by_t2disc}
 SECTIONS: dict[str, Callable[[argparse.Namespace], None]] = {
     "fit": bench_fit,
+    "models": lambda arguments: bench_models(arguments.envs, arguments.voxels),
     "ingest": bench_ingest,
     "coverage": bench_coverage,
     "segment": bench_segment,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -19,29 +20,6 @@ class Trains(NamedTuple):
     t2_ms: Floats  # (V,)
     b1: Floats  # (V,) refocusing angle / 180 deg
     sigma: float  # of the Rician noise
-
-
-def contaminated_trains(
-    n_echoes: int,
-    n: int,
-    *,
-    seed: int,
-    t2_ms: tuple[float, float] = (30, 200),
-    b1: tuple[float, float] = (0.75, 1.0),
-    t1_ms: float = 1200,
-    snr: float = 50,
-) -> Trains:
-    """Trains of uniform T2, B1 and S0 with Rician noise of one sigma: the median first echo / ``snr``.
-
-    The voxels are the same whatever the number of echoes and the noise; an ``snr`` of infinity is no noise.
-    """
-    truth, noise = np.random.default_rng((seed, 0)), np.random.default_rng((seed, 1))
-    voxel_t2_ms, voxel_b1 = truth.uniform(*t2_ms, n), truth.uniform(*b1, n)
-    clean = truth.uniform(500, 1500, n)[:, None] * cpmg_trains(voxel_t2_ms, voxel_b1, n_echoes, t1_ms=t1_ms)
-    sigma = float(np.median(clean[:, 0]) / snr)
-    real, imaginary = noise.normal(0, sigma, (2, *clean.shape))
-    echo_times_ms = SPACING_MS * np.arange(1, n_echoes + 1)
-    return Trains(np.hypot(clean + real, imaginary), echo_times_ms, voxel_t2_ms, voxel_b1, sigma)
 
 
 def cpmg_trains(
@@ -64,3 +42,27 @@ def cpmg_trains(
         across, along = (across.real + 1j * turned) * dephase, 1 - (1 - along) * recovery
         echoes[:, echo] = np.abs(across.mean(axis=1))
     return echoes
+
+
+def contaminated_trains(
+    n_echoes: int,
+    n: int,
+    *,
+    seed: int,
+    t2_ms: tuple[float, float] = (30, 200),
+    b1: tuple[float, float] = (0.75, 1.0),
+    t1_ms: float = 1200,
+    snr: float = 50,
+    simulate: Callable[..., Floats] = cpmg_trains,
+) -> Trains:
+    """Trains of uniform T2, B1 and S0 with Rician noise of one sigma: the median first echo / ``snr``.
+
+    The voxels are the same whatever the number of echoes and the noise; an ``snr`` of infinity is no noise.
+    """
+    truth, noise = np.random.default_rng((seed, 0)), np.random.default_rng((seed, 1))
+    voxel_t2_ms, voxel_b1 = truth.uniform(*t2_ms, n), truth.uniform(*b1, n)
+    clean = truth.uniform(500, 1500, n)[:, None] * simulate(voxel_t2_ms, voxel_b1, n_echoes, t1_ms=t1_ms)
+    sigma = float(np.median(clean[:, 0]) / snr)
+    real, imaginary = noise.normal(0, sigma, (2, *clean.shape))
+    echo_times_ms = SPACING_MS * np.arange(1, n_echoes + 1)
+    return Trains(np.hypot(clean + real, imaginary), echo_times_ms, voxel_t2_ms, voxel_b1, sigma)
