@@ -21,8 +21,8 @@ format: $(VENV)/.installed-lint          ## let ruff put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.installed-test           ## speed and memory of fit and ingest against peers (needs ../shared)
-	$(BIN)/python scripts/bench.py
+bench: $(VENV)/.installed-test           ## speed, memory and accuracy against peers (needs ../shared)
+	$(BIN)/python scripts/bench.py --envs $(VENV)/peers
 
 sample: $(VENV)/.installed               ## make sample_data/ again
 	$(BIN)/python scripts/make_sample_data.py
