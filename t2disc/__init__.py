@@ -10,10 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from t2disc.errors import T2DiscError
-    from t2disc.fit import fit_t2
+    from t2disc.fit import fit_t2, fit_voxels
     from t2disc.ingest import load_labels, load_stack
     from t2disc.measure import measure_discs
-    from t2disc.model import Acquisition, DiscLabels, DiscMeasure, EchoStack, Flag, LabelMap, T2Map, Visit
+    from t2disc.model import (
+        Acquisition,
+        DiscLabels,
+        DiscMeasure,
+        EchoChoice,
+        EchoStack,
+        Flag,
+        LabelMap,
+        ModelOptions,
+        T2Map,
+        Visit,
+    )
     from t2disc.segment import find_discs
     from t2disc.study import find_visits
 
@@ -23,15 +34,18 @@ _HOME = {
     "Acquisition": "model",
     "DiscLabels": "model",
     "DiscMeasure": "model",
+    "EchoChoice": "model",
     "EchoStack": "model",
     "Flag": "model",
     "LabelMap": "model",
+    "ModelOptions": "model",
     "T2DiscError": "errors",
     "T2Map": "model",
     "Visit": "model",
     "find_discs": "segment",
     "find_visits": "study",
     "fit_t2": "fit",
+    "fit_voxels": "fit",
     "load_labels": "ingest",
     "load_stack": "ingest",
     "measure_discs": "measure",
@@ -41,9 +55,11 @@ __all__ = [
     "Acquisition",
     "DiscLabels",
     "DiscMeasure",
+    "EchoChoice",
     "EchoStack",
     "Flag",
     "LabelMap",
+    "ModelOptions",
     "T2DiscError",
     "T2Map",
     "Visit",
@@ -51,6 +67,7 @@ __all__ = [
     "find_discs",
     "find_visits",
     "fit_t2",
+    "fit_voxels",
     "load_labels",
     "load_stack",
     "measure_discs",
