@@ -64,6 +64,11 @@ class _NumPy:
         """Return the values in another type."""
         return values.astype(dtype)
 
+    @staticmethod
+    def concat(arrays: list[NDArray[Any]]) -> NDArray[Any]:
+        """Return arrays behind each other."""
+        return np.concatenate(arrays)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(np, name)
 
