@@ -35,9 +35,8 @@ class ClimbSolver:
         """Fit a block; B1 ``(B,)`` where the problem says that it is given."""
         backend = self._problem.backend
         reason = judge_signal(signal)
-        usable = _made_usable(signal, reason, self._problem.train)
-        unit = np.abs(usable).max(axis=0) if self._is_least_squares else np.full(reason.size, self._problem.sigma)
-        measured = backend.asarray(usable / unit)
+        unit = np.abs(signal).max(axis=0) if self._is_least_squares else np.full(reason.size, self._problem.sigma)
+        measured = backend.asarray(_made_usable(signal / unit, reason, self._problem.train))
         if b1 is not None:
             self._curve.know(backend.asarray(b1))  # type: ignore[attr-defined]
         start = self._curve.start(self._without_floor(measured))
@@ -97,7 +96,7 @@ def _made_usable(signal: NDArray[Any], reason: NDArray[np.uint8], train: EchoTra
     """Put a plain decay where a signal cannot be fitted, so that nothing has to stop for it."""
     if not reason.any():
         return signal
-    decay = 0.5 ** train.steps[:, None]
+    decay = np.exp(-train.echo_times_ms / train.echo_times_ms[-1])[:, None]
     usable: NDArray[np.float64] = np.where(reason, decay, signal)
     return usable
 
@@ -126,7 +125,7 @@ def _flag(
     """Tell why a fitted T2 is none."""
     longest_told_ms = -train.spacing_ms / np.log(RISING_Q)
     outside = (t2_ms < train.shortest_t2_ms) | (t2_ms > train.longest_t2_ms)
-    flag = np.where(outside, np.uint8(Flag.BEYOND_ECHO_RANGE), np.uint8(Flag.OK))
-    flag[~(is_settled & is_known)] = Flag.NOT_CONVERGED
+    flag = np.where(is_settled & is_known, np.uint8(Flag.OK), np.uint8(Flag.NOT_CONVERGED))
+    flag[outside] = Flag.BEYOND_ECHO_RANGE
     flag[(t2_ms < 0) | (t2_ms > longest_told_ms)] = Flag.NOT_DECAYING
     return flag

@@ -106,14 +106,20 @@ class MonoCurve:
         return
 
     def moved(self, parameters: tuple[Rows, ...], step: tuple[Rows, ...]) -> tuple[tuple[Rows, ...], Rows]:
-        """Go; x no further than is wise, the amplitude never to 0. The size is that of the step in x, relative."""
+        """Go; x no further than is wise, the amplitude never to 0. The size is the greatest step, relative.
+
+        Every parameter counts: a step that leaves x alone but not the amplitude may be followed by one that does not.
+        """
         xp = self._xp
         amplitude, x, *others = parameters
         by_amplitude, by_x, *by_others = step
         share = xp.minimum(xp.ones_like(x), (STEP_AT_MOST + 0.5 * xp.abs(x)) / (xp.abs(by_x) + TINY))
         after = xp.maximum(amplitude + share * by_amplitude, SHARE_LEFT * amplitude)
         rest = tuple(p + share * s for p, s in zip(others, by_others, strict=True))
-        return (after, x + share * by_x, *rest), xp.abs(by_x) / (xp.abs(x) + 1e-9)
+        size = xp.maximum(xp.abs(by_x) / (xp.abs(x) + 1e-9), xp.abs(by_amplitude) / amplitude)
+        for by_other in by_others:
+            size = xp.maximum(size, xp.abs(by_other) / amplitude)
+        return (after, x + share * by_x, *rest), size
 
     def report(self, parameters: tuple[Rows, ...], spread: tuple[Rows, ...]) -> Reported:  # noqa: ARG002
         """Return T2 = spacing / x and S0 = A exp(x TE_1 / spacing)."""

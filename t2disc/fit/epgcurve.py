@@ -19,6 +19,7 @@ Rows = Any
 LEAST_FOLD = 1e-8  # u = (1 - b)**2 at which b counts as 1
 STEP_LOG_T2_AT_MOST = 0.5
 STEP_FOLD_AT_MOST = 0.06
+EDGE = 1e-9  # of the table, in ln T2
 START_B1 = (0.985, 0.95, 0.91, 0.865, 0.81, 0.74, 0.66, 0.56)
 MOST_ALIKE = 0.995  # correlation of T2 and u: beyond it, not knowing B1 makes T2 ten times less sure
 N_START_T2 = 20
@@ -90,22 +91,24 @@ class EpgCurve:
         return ((fold <= LEAST_FOLD) & (by_fold < 0)) | ((fold >= self._most_fold) & (by_fold > 0))
 
     def moved(self, parameters: tuple[Rows, ...], step: tuple[Rows, ...]) -> tuple[tuple[Rows, ...], Rows]:
-        """Go, no further than is wise nor than the bounds of u; the size is the greater of the steps in y and u.
+        """Go, no further than is wise nor than the bounds of y and u; the size is the greatest step, A's relative.
 
-        Where T2 leaves the table nothing moves any more: it is beyond the echo range.
+        At the table's edge a voxel whose T2 would go on has arrived: it is beyond the echo range.
         """
         xp = self._xp
         amplitude, log_t2, fold = parameters
         by_amplitude, by_log_t2, by_fold = step
         excess = xp.maximum(xp.abs(by_log_t2) / STEP_LOG_T2_AT_MOST, xp.abs(by_fold) / STEP_FOLD_AT_MOST)
-        room = xp.where(by_fold < 0, fold - LEAST_FOLD, self._most_fold - fold)
-        share = xp.minimum(1.0 / xp.maximum(excess, xp.ones_like(excess)), room / (xp.abs(by_fold) + TINY))
-        wanted = log_t2 + share * by_log_t2
-        y = xp.clip(wanted, float(self._table.log_t2[0]), float(self._table.log_t2[-1]))
+        low, high = float(self._table.log_t2[0]), float(self._table.log_t2[-1])
+        share = 1.0 / xp.maximum(excess, xp.ones_like(excess))
+        share = xp.minimum(share, _room(fold, by_fold, LEAST_FOLD, self._most_fold, xp))
+        share = xp.minimum(share, _room(log_t2, by_log_t2, low, high, xp))
+        y = xp.clip(log_t2 + share * by_log_t2, low, high)
         u = xp.clip(fold + share * by_fold, LEAST_FOLD, self._most_fold)
         after = xp.maximum(amplitude + share * by_amplitude, SHARE_LEFT * amplitude)
-        size = xp.maximum(xp.abs(by_log_t2), xp.abs(by_fold))
-        return (after, y, u), xp.where((y != wanted) & (y == log_t2), 0.0, size)
+        size = xp.maximum(xp.abs(by_log_t2), xp.maximum(xp.abs(by_fold), xp.abs(by_amplitude) / amplitude))
+        is_leaving = ((log_t2 <= low + EDGE) & (by_log_t2 < 0)) | ((log_t2 >= high - EDGE) & (by_log_t2 > 0))
+        return (after, y, u), xp.where(is_leaving, xp.zeros_like(size), size)
 
     def report(self, parameters: tuple[Rows, ...], spread: tuple[Rows, ...]) -> Reported:
         """Return T2, S0 and b = 1 - sqrt(u).
@@ -124,8 +127,9 @@ class EpgCurve:
         """Flag voxels at the least b, and those in which another T2 with another b would do as well."""
         xp = self._xp
         alike = covariance[2][1] ** 2 > MOST_ALIKE**2 * covariance[1][1] * covariance[2][2]
-        flag = xp.where(alike, float(Flag.B1_UNRESOLVED), 0.0)
-        return xp.where(parameters[2] >= self._most_fold, float(Flag.AT_BOUND), flag)
+        none = xp.zeros_like(parameters[2])
+        flag = xp.where(alike, none + float(Flag.B1_UNRESOLVED), none)
+        return xp.where(parameters[2] >= self._most_fold, none + float(Flag.AT_BOUND), flag)
 
 
 class EpgGivenCurve(EpgCurve):
@@ -170,6 +174,11 @@ class EpgGivenCurve(EpgCurve):
     def doubt(self, parameters: tuple[Rows, ...], covariance: Matrix) -> None:  # noqa: ARG002
         """No flag of its own: B1 is known."""
         return
+
+
+def _room(value: Rows, step: Rows, low: float, high: float, xp: Any) -> Rows:
+    """Return the share of a step after which a value meets its bound; 1 or more of none at all."""
+    return (xp.where(step < 0, value - low, high - value) + TINY) / (xp.abs(step) + TINY)
 
 
 def _last_scaled(matrix: Matrix, by: Rows) -> Matrix:

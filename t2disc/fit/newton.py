@@ -64,19 +64,20 @@ def climb(
     start
         P parameters, ``(B,)`` each.
     """
-    voxels, now = xp.arange(signal.shape[1]), start
-    before, lowest = start, xp.full(signal.shape[1], xp.inf)
+    voxels, now = _every(signal[0, :], xp), start
+    before, lowest = start, xp.full_like(signal[0, :], xp.inf)
     left: list[tuple[Rows, Climb]] = []
     for steps_to_go in reversed(range(most_steps)):
         local = curve.in_steps(now, look(curve, likelihood, signal, now, voxels))
         is_worse = local.cost > lowest + TOLERANCE * xp.abs(lowest)
         step, is_newton = _step(curve, local, now, xp)
         after, size = curve.moved(now, step)
-        is_settled = ~is_worse & ((size <= SETTLED_SLOWLY) | (is_newton & (size <= SETTLED)))
+        after, is_taken = _where_finite(after, now, xp)
+        is_settled = is_taken & ~is_worse & ((size <= SETTLED_SLOWLY) | (is_newton & (size <= SETTLED)))
         halfway = tuple(0.5 * (a + b) for a, b in zip(before, now, strict=True))
         before, lowest = _chosen(is_worse, before, now, xp), xp.where(is_worse, lowest, local.cost)
         now = _chosen(is_worse, halfway, after, xp)
-        leaving = xp.nonzero(is_settled)[0] if steps_to_go else xp.arange(size.shape[0])
+        leaving = xp.nonzero(is_settled)[0] if steps_to_go else _every(size, xp)
         if leaving.shape[0]:
             ended = Climb(now, local.bend, local.complete, local.residual, is_settled)
             left.append((xp.take(voxels, leaving), _taken(ended, leaving, xp)))
@@ -88,6 +89,19 @@ def climb(
     order = xp.argsort(xp.concat([which for which, _ in left]))
     whole: Climb = _taken(_joined([ended for _, ended in left], xp), order, xp)
     return whole
+
+
+def _every(row: Rows, xp: Namespace) -> Rows:
+    """Return the index of every voxel, on the device where they are."""
+    return xp.nonzero(xp.ones_like(row))[0]
+
+
+def _where_finite(after: tuple[Rows, ...], now: tuple[Rows, ...], xp: Namespace) -> tuple[tuple[Rows, ...], Rows]:
+    """Return where steps lead, and the voxels in which they can be computed; the others stay."""
+    is_taken = xp.isfinite(after[0])
+    for row in after[1:]:
+        is_taken = is_taken & xp.isfinite(row)
+    return _chosen(is_taken, after, now, xp), is_taken
 
 
 def _chosen(which: Rows, here: tuple[Rows, ...], there: tuple[Rows, ...], xp: Namespace) -> tuple[Rows, ...]:

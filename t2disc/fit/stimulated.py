@@ -14,6 +14,7 @@ Ben-Eliezer, Sodickson and Block 2015, Magn Reson Med 73:809 (dictionaries).
 
 from __future__ import annotations
 
+from t2disc.errors import TrainUnsuited
 from t2disc.fit.climber import BLOCK, ClimbSolver
 from t2disc.fit.epgcurve import EpgCurve, EpgGivenCurve
 from t2disc.fit.epgtable import epg_table
@@ -52,6 +53,8 @@ def epg_rician(problem: Problem) -> Solver:
 
 
 def _solver(problem: Problem, likelihood: Likelihood) -> Solver:
+    if problem.train.n_echoes < 3 and not problem.is_b1_given:
+        raise TrainUnsuited(f"{problem.train.n_echoes} echoes", expected="3 echoes or more to fit three unknowns")
     table = epg_table(problem.longest or problem.train, problem.options, is_b1_given=problem.is_b1_given)
     table = table.first(problem.train.n_echoes)
     curve = EpgGivenCurve if problem.is_b1_given else EpgCurve
