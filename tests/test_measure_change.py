@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from t2disc.errors import ArgumentInvalid
 from t2disc.measure import compare_visits, measure_changes, measure_discs
+from t2disc.measure.floor import CORRECTED_MODELS
 from t2disc.model import (
     LEVELS,
     Change,
@@ -132,9 +133,7 @@ def block_labels(levels: tuple[str, ...] = LEVELS) -> DiscLabels:
     return DiscLabels(discs=discs, regions=regions, levels=levels, affine=AFFINE)
 
 
-def map_of(
-    t2_ms: np.ndarray, se_ms: float = 4.0, *, sigma: float = math.nan, s0: float = 1000.0, d=(1.0, 1, 1)
-) -> T2Map:
+def map_of(t2_ms: np.ndarray, se_ms: float = 4.0, *, sigma: float = 1.0, s0: float = 1000.0, d=(1.0, 1, 1)) -> T2Map:
     noise = NoiseEstimate(sigma=sigma, method="given", design_effect=d)
     return T2Map(
         t2_ms=t2_ms,
@@ -161,7 +160,7 @@ def unmoved(levels: tuple[str, ...] = LEVELS) -> VisitMatch:
     return VisitMatch(motion=np.eye(4), correlation=1.0, discs=discs)
 
 
-def two_maps(seed: int, *, sigma: float = math.nan) -> tuple[T2Map, T2Map]:
+def two_maps(seed: int, *, sigma: float = 1.0) -> tuple[T2Map, T2Map]:
     """Return T2 of mixed tissue and noise at two visits, 12 ms longer at the second."""
     rng = np.random.default_rng(seed)
     tissue_ms = rng.uniform(50, 110, block_labels().shape)
@@ -286,8 +285,49 @@ def test_only_a_floor_that_differs_between_visits_is_told():
     for (one, other), sign in (((quiet, noisy), 1), ((noisy, quiet), -1), ((quiet, quiet), 0)):
         for change in measure_changes(one, other, own(labels)):
             assert np.sign(change.floor_ms) == sign
-    corrected = [replace(m, model="rician") for m in (quiet, noisy)]
-    assert {change.floor_ms for change in measure_changes(*corrected, own(labels))} == {0.0}
+    for model in CORRECTED_MODELS:
+        corrected = [replace(m, model=model) for m in (quiet, noisy)]
+        assert {change.floor_ms for change in measure_changes(*corrected, own(labels))} == {0.0}
+
+
+def drowned(t2map: T2Map) -> T2Map:
+    return replace(t2map, t2_ms=0.02 * t2map.t2_ms, noise=replace(t2map.noise, sigma=50.0))
+
+
+@pytest.mark.parametrize("side", [0, 1], ids=["baseline", "followup"])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda t2map: replace(t2map, noise=replace(t2map.noise, sigma=math.nan)),
+        drowned,
+        lambda t2map: replace(t2map, model="loglinear"),
+        lambda t2map: replace(t2map, model="a model registered yesterday"),
+    ],
+    ids=["no-sigma", "drowned", "loglinear", "another-model"],
+)
+def test_a_floor_that_is_not_known_is_no_floor_of_zero_and_no_interval_claims_certainty(spoil, side):
+    maps = [*two_maps(10)]
+    maps[side] = spoil(maps[side])
+    for change in measure_changes(*maps, own(block_labels()), unmoved()):
+        assert math.isnan(change.floor_ms)
+        assert math.isnan(change.baseline_floor_ms) == (side == 0)
+        assert all(math.isnan(x) for x in (change.se_ms, change.se_pct, *change.interval_ms, *change.interval_pct))
+        assert change.noise_se_ms > 0  # what is known of the scatter is told
+        assert math.isfinite(change.change_ms)
+
+
+def test_without_a_floor_to_fear_a_model_that_accounts_for_it_needs_no_sigma():
+    maps = [replace(m, model="rician", noise=replace(m.noise, sigma=math.nan)) for m in two_maps(11)]
+    for change in measure_changes(*maps, own(block_labels()), unmoved()):
+        assert (change.floor_ms, change.baseline_floor_ms) == (0.0, 0.0)
+        assert change.se_ms > 0
+
+
+def test_visits_compared_from_their_tables_alone_know_no_floor():
+    (change,) = compare_visits([measured("L4/L5", "NP", 80.0)], [measured("L4/L5", "NP", 92.0)])
+    assert math.isnan(change.floor_ms)
+    assert math.isnan(change.baseline_floor_ms)
+    assert math.isnan(change.se_pct)
 
 
 @pytest.mark.parametrize(

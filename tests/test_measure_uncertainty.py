@@ -265,7 +265,7 @@ errors_ms = st.floats(0, 50)
 
 def change(before: float = 80.0, after: float = 92.0, **fields) -> Change:
     """Return a change of a nucleus."""
-    known = {"noise_se_ms": 1.0, "place_se_ms": 2.0, "floor_ms": 0.0} | fields
+    known = {"noise_se_ms": 1.0, "place_se_ms": 2.0, "floor_ms": 0.0, "baseline_floor_ms": 0.0} | fields
     return Change(level="L4/L5", region="NP", baseline_t2_median_ms=before, followup_t2_median_ms=after, **known)
 
 
@@ -281,6 +281,12 @@ def test_of_noise_and_place_the_one_that_is_known_counts():
     assert change(noise_se_ms=1.5, place_se_ms=math.nan).se_ms == 1.5
     assert change(noise_se_ms=math.nan, place_se_ms=1.5).se_ms == 1.5
     assert math.isnan(change(noise_se_ms=math.nan, place_se_ms=math.nan).se_ms)
+
+
+def test_a_floor_that_is_not_known_leaves_no_total_and_says_so_in_both_units():
+    unknown = change(floor_ms=math.nan)
+    assert all(math.isnan(x) for x in (unknown.se_ms, unknown.se_pct, *unknown.interval_ms, *unknown.interval_pct))
+    assert (unknown.noise_se_ms, unknown.place_se_ms) == (1.0, 2.0)
 
 
 def test_an_error_without_a_source_makes_no_interval():

@@ -118,6 +118,7 @@ def change_of(level, region="NP", roi="matched", rc_pct=11.0, **values) -> Chang
         "noise_se_ms": 1.0,
         "place_se_ms": 0.5,
         "floor_ms": 0.0,
+        "baseline_floor_ms": 0.0,
         "repeatability": Repeatability(rc_pct=rc_pct, source="Belavy 2021"),
     }
     return Change(level=level, region=region, roi=roi, **{**given, **values})

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from t2disc.errors import ArgumentInvalid
-from t2disc.measure.floor import floor_bias_ms
+from t2disc.measure.floor import median_floor_ms
 from t2disc.measure.parts import change_se_by_parts_ms
 from t2disc.measure.repeatability import Coefficient, literature_repeatability
 from t2disc.measure.uncertainty import median_se_ms
@@ -26,9 +26,6 @@ from t2disc.model import (
     VisitMatch,
 )
 from t2disc.model.grids import anatomical_axes, require_same_grid
-
-CORRECTED_MODELS = frozenset({"rician"})
-"""Models that account for the noise floor, so that none of it is left in a change."""
 
 
 def measure_changes(
@@ -165,11 +162,9 @@ def _place_se_ms(
 
 
 def _floor_ms(sample: _Sample, t2map: T2Map) -> float:
-    """Return what the noise floor adds to a region's median; 0 where the model or an unknown sigma gives no reason."""
-    if t2map.model in CORRECTED_MODELS or not sample.t2_ms.size:
-        return 0.0
-    bias_ms = floor_bias_ms(sample.median_ms, float(np.median(sample.s0)), t2map.noise.sigma, t2map.echo_times_ms)
-    return 0.0 if np.isnan(bias_ms) else bias_ms
+    """Return what the noise floor adds to a region's median; NaN, never 0, where that cannot be told."""
+    s0_median = float(np.median(sample.s0)) if sample.s0.size else np.nan
+    return median_floor_ms(sample.median_ms, s0_median, t2map)
 
 
 def compare_visits(baseline: Sequence[DiscMeasure], followup: Sequence[DiscMeasure]) -> tuple[Change, ...]:

@@ -7,6 +7,13 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from t2disc.model import T2Map
+
+CORRECTED_MODELS = frozenset({"rician", "epg-rician"})
+"""Models that account for the noise floor, so that none of it is left in their T2."""
+LEAST_SQUARES_MODELS = frozenset({"mono", "epg"})
+"""Models whose answer to the floor is that of least squares; what it does to any other is not known."""
+
 _LEAST, _MOST = 0.5, 20.0  # of the true T2: where that of the lifted echoes is looked for
 
 
@@ -41,7 +48,7 @@ def floor_bias_ms(t2_ms: float, s0: float, sigma: float, echo_times_ms: NDArray[
     from scipy.optimize import brentq
 
     late_ms = echo_times_ms - echo_times_ms[0]  # from the first echo on: nothing vanishes
-    lifted = _rician_mean(s0 * np.exp(-echo_times_ms / t2_ms), sigma)
+    lifted = rician_mean(s0 * np.exp(-echo_times_ms / t2_ms), sigma)
 
     def slope(factor: float) -> float:
         decay = np.exp(-late_ms / (factor * t2_ms))
@@ -53,7 +60,20 @@ def floor_bias_ms(t2_ms: float, s0: float, sigma: float, echo_times_ms: NDArray[
     return (float(brentq(slope, _LEAST, _MOST)) - 1) * t2_ms
 
 
-def _rician_mean(signal: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+def median_floor_ms(t2_median_ms: float, s0_median: float, t2map: T2Map) -> float:
+    """Return what the noise floor adds to the median T2 of a region of a map, ms.
+
+    0 by a model that accounts for it. NaN, never 0, where it cannot be told: sigma is not known, the decay has drowned
+    in the floor, the model is none of those whose answer is known, or the region has no T2.
+    """
+    if t2map.model in CORRECTED_MODELS:
+        return 0.0 if math.isfinite(t2_median_ms) else math.nan
+    if t2map.model not in LEAST_SQUARES_MODELS:
+        return math.nan
+    return floor_bias_ms(t2_median_ms, s0_median, t2map.noise.sigma, t2map.echo_times_ms)
+
+
+def rician_mean(signal: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
     """Return the mean of the magnitude of a signal with noise ``sigma`` in both channels."""
     from scipy.special import i0e, i1e
 

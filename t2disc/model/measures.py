@@ -10,6 +10,7 @@ from t2disc.model.match import Roi
 
 Z_95 = 1.96
 """Standard errors in half a 95 % interval of a normal law."""
+_Z_95_ONE_SIDED = 1.645
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,15 @@ class DiscMeasure:
     t2_mean_ms, t2_median_ms, t2_sd_ms, t2_p10_ms, t2_p90_ms
         Over the voxels used, ms; SD with n - 1, percentiles by linear interpolation.
     t2_sem_ms
-        SD / sqrt(n_used), ms; voxels taken as independent, so a lower bound.
+        SD / sqrt(n_used), ms: how mean T2 would vary over samples of such tissue; not the error of this mean.
+    t2_mean_se_ms, t2_median_se_ms
+        Standard errors that the voxels' own noise gives mean and median, neighbours' shared noise counted, ms. NaN
+        where the voxels have none, and in records older than them.
+    t2_mean_floor_ms, t2_median_floor_ms
+        By how much the noise floor of magnitude images is expected to lengthen both, ms: not taken off; 0 by models
+        that account for it, NaN where it cannot be told.
+    t2_mean_curvature_ms
+        By how much noise lengthens the mean without any floor, because decays are curved, ms: not taken off.
     s0_median
         Signal units at echo time 0.
     snr_first_echo
@@ -50,10 +59,50 @@ class DiscMeasure:
     t2_sem_ms: float
     s0_median: float
     snr_first_echo: float
+    t2_mean_se_ms: float = math.nan
+    t2_median_se_ms: float = math.nan
+    t2_mean_floor_ms: float = math.nan
+    t2_mean_curvature_ms: float = math.nan
+    t2_median_floor_ms: float = math.nan
+
+    @property
+    def t2_mean_interval_ms(self) -> tuple[float, float]:
+        """95 % interval of the mean of the true T2 of the voxels used, ms; NaN where its error or its floor is.
+
+        It allows for the floor being there in full and not at all, see :func:`interval_with_bias_ms`, and always holds
+        the mean itself, which in large regions lies beyond it by a part of ``t2_mean_curvature_ms``.
+        """
+        straight_ms = self.t2_mean_ms - self.t2_mean_curvature_ms
+        low_ms, high_ms = interval_with_bias_ms(straight_ms, self.t2_mean_se_ms, self.t2_mean_floor_ms)
+        return min(low_ms, self.t2_mean_ms), max(high_ms, self.t2_mean_ms)
+
+    @property
+    def t2_median_interval_ms(self) -> tuple[float, float]:
+        """95 % interval of the median of the true T2 of the voxels used, ms; NaN where its error or its floor is."""
+        return interval_with_bias_ms(self.t2_median_ms, self.t2_median_se_ms, self.t2_median_floor_ms)
 
     def __post_init__(self) -> None:
         assert len(self.n_left_out) == len(Flag), "one count per flag"  # internal truth
         assert self.n_used + sum(self.n_left_out) == self.n_voxels, "nothing lost"
+
+
+def interval_with_bias_ms(value_ms: float, se_ms: float, bias_ms: float) -> tuple[float, float]:
+    """Return the 95 % interval of a truth of which a value may be too great by anything from nothing to a bias, ms.
+
+    ``value - bias - z se`` to ``value + z se``; ``z`` falls from 1.96 without a bias to 1.645 where the bias is greater
+    than the error, as then only one side can be missed::
+
+        Phi(z + b) - Phi(-z) = 0.95,  b = |bias| / se;    here, to 0.01, z = 1.645 + 0.315 exp(-1.7 b - b**2 / 2)
+
+    NaN where one of the three is.
+
+    Source: Imbens and Manski 2004, Econometrica 72:1845, eq. 6 (a parameter known up to a range).
+    """
+    if not se_ms > 0 or math.isnan(bias_ms) or math.isnan(value_ms):
+        return math.nan, math.nan
+    ratio = abs(bias_ms) / se_ms
+    z = _Z_95_ONE_SIDED + (Z_95 - _Z_95_ONE_SIDED) * math.exp(-1.7 * ratio - ratio**2 / 2)
+    return value_ms - max(bias_ms, 0.0) - z * se_ms, value_ms - min(bias_ms, 0.0) + z * se_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,10 +159,12 @@ class Change:
         Standard error of ``change_ms`` from the voxels' own standard errors, neighbours' shared noise counted.
     place_se_ms
         Standard error of ``change_ms`` from how much it varies between parts of the region, noise included.
+    floor_ms
+        How much of ``change_ms`` the noise floor of the magnitude signal is expected to make up. NaN, never 0, where it
+        cannot be told at either visit: no total error and no interval are then told, ``noise_se_ms`` and
+        ``place_se_ms`` stay.
     baseline_floor_ms
         How much of the baseline it is expected to make up.
-    floor_ms
-        How much of ``change_ms`` the noise floor of the magnitude signal is expected to make up.
     repeatability
         What measuring twice gives for this region and level.
     is_comparable
@@ -130,7 +181,7 @@ class Change:
     noise_se_ms: float = math.nan
     place_se_ms: float = math.nan
     floor_ms: float = math.nan
-    baseline_floor_ms: float = 0.0
+    baseline_floor_ms: float = math.nan
     repeatability: Repeatability = Repeatability()
     is_comparable: bool = True
 
@@ -151,6 +202,7 @@ class Change:
         """Standard error of ``change_ms``: the greater of noise and place, and the noise floor as a third source.
 
         ``se = sqrt(max(noise_se, place_se)**2 + floor**2)``; of noise and place, the one that is known counts.
+        NaN where the floor is not known: scatter alone would be told as certainty.
         """
         return math.hypot(self._scatter_ms, self.floor_ms)
 

@@ -163,7 +163,11 @@ CHANGE_COLUMNS: tuple[Column[ChangeRow], ...] = (
     _changed("change_ms", "Follow-up minus baseline"),
     _changed("change_pct", "Change in per cent of baseline", "%"),
     _changed("roi", "Whose outline of the region", "", None, ROI_WORDS),
-    _changed("se_ms", "Standard error of the change: the greater of noise and place, and the noise floor beside it"),
+    _changed(
+        "se_ms",
+        "Standard error of the change: the greater of noise and place, and the noise floor beside it; n/a, as the "
+        "intervals are, where the floor is not known",
+    ),
     Column("ci95_low_ms", "Lower end of the 95 % interval", lambda row: row.change.interval_ms[0], "ms", 3),
     Column("ci95_high_ms", "Upper end of the 95 % interval", lambda row: row.change.interval_ms[1], "ms", 3),
     Column("ci95_low_pct", "Lower end of the 95 % interval", lambda row: row.change.interval_pct[0], "%", 3),
@@ -173,7 +177,14 @@ CHANGE_COLUMNS: tuple[Column[ChangeRow], ...] = (
     _changed(
         "se_pct", "Standard error of change_pct; the floor lengthens the baseline, and so the percentage, too", "%"
     ),
-    _changed("floor_ms", "Part of the change that the noise floor of magnitude images is expected to make up"),
+    _changed(
+        "floor_ms",
+        "Part of the change that the noise floor of magnitude images is expected to make up; n/a where that cannot be "
+        "told: sigma not known, decay drowned, or a model whose answer to the floor is not known",
+    ),
+    _changed(
+        "baseline_floor_ms", "Part of the baseline's median that it is expected to make up: with it, se_pct follows"
+    ),
     Column(
         "rc_pct",
         "Repeatability coefficient: 95 % of pairs without a true change differ by less; n/a where it is not known",
