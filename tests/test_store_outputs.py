@@ -105,6 +105,11 @@ def measure(level: str = "L4/L5", region: str = "NP", **changes: float) -> DiscM
         "t2_sem_ms": 0.7,
         "s0_median": 800.0,
         "snr_first_echo": math.nan,
+        "t2_mean_se_ms": 0.5,
+        "t2_median_se_ms": 0.6,
+        "t2_mean_floor_ms": 0.2,
+        "t2_mean_curvature_ms": 0.1,
+        "t2_median_floor_ms": 0.0,
     }
     left_out = tuple(int(flag is Flag.LOW_SNR) for flag in Flag)
     return DiscMeasure(level=level, region=region, n_left_out=left_out, **numbers | changes)
@@ -422,6 +427,21 @@ def test_models_and_the_choice_of_echoes_come_back_as_they_were_written(tmp_path
     assert math.isnan(found.model_sensitivity[0].medians[2].t2_median_ms)
 
 
+def test_a_record_older_than_the_standard_errors_has_none(tmp_path):
+    tree = json.loads(record_file(RECORD).content)
+    new = ("t2_mean_se_ms", "t2_median_se_ms", "t2_mean_floor_ms", "t2_mean_curvature_ms", "t2_median_floor_ms")
+    for name in new:
+        del tree["measures"][0][name]
+    publish_visit(tmp_path / "sub-1" / "ses-1", [replace(record_file(RECORD), content=json.dumps(tree).encode())])
+    (found,) = read_record(tmp_path, "sub-1", "ses-1").measures
+    assert found.t2_median_ms == RECORD.measures[0].t2_median_ms
+    assert all(math.isnan(getattr(found, name)) for name in new)
+    assert all(math.isnan(end) for end in (*found.t2_mean_interval_ms, *found.t2_median_interval_ms))
+    del tree["measures"][0]["t2_median_ms"]  # what every version wrote is not made up
+    publish_visit(tmp_path / "sub-1" / "ses-2", [replace(record_file(RECORD), content=json.dumps(tree).encode())])
+    assert read_record(tmp_path, "sub-1", "ses-2") is None
+
+
 def test_a_record_tells_who_drew_the_labels_and_why_to_look_at_them():
     tree = json.loads(record_file(RECORD).content)["labels"]
     assert (tree["kind"], tree["sha256"], tree["confidences"]) == ("automatic", "ab" * 32, [0.4567])
@@ -526,6 +546,38 @@ def test_the_disc_table_has_fixed_columns_roles_and_reasons():
     assert row["t2_median_ms"] == "80.123"
     assert row["snr_first_echo"] == "n/a"
     assert (row["labels"], row["confidence"]) == ("automatic", "0.457")
+
+
+def test_the_disc_table_tells_how_sure_mean_and_median_are():
+    (row,) = rows("discs.tsv")
+    names = [name for name in row if "_se_" in name or "_ci95_" in name or "_floor_" in name or "_curvature_" in name]
+    assert {name: row[name] for name in names} == {
+        "t2_mean_se_ms": "0.500",
+        "t2_mean_ci95_low_ms": "78.804",  # 80 - 0.1 - 0.2 - 1.792 x 0.5
+        "t2_mean_ci95_high_ms": "80.796",
+        "t2_mean_floor_ms": "0.200",
+        "t2_median_se_ms": "0.600",
+        "t2_median_ci95_low_ms": "78.947",
+        "t2_median_ci95_high_ms": "81.299",
+        "t2_median_floor_ms": "0.000",
+        "t2_mean_curvature_ms": "0.100",
+    }
+
+
+def test_the_error_in_per_cent_follows_from_the_table_of_changes():
+    known = {"noise_se_ms": 1.0, "place_se_ms": 2.0, "floor_ms": -0.5, "baseline_floor_ms": 1.5}
+    change = Change(level="L4/L5", region="NP", baseline_t2_median_ms=80.0, followup_t2_median_ms=92.0, **known)
+    changed = ChangeRow(
+        participant_id="sub-1", role="index", baseline_session_id="a", followup_session_id="b", change=change
+    )
+    text = by_name(table_files([], [changed], []))["changes.tsv"].decode()
+    (row,) = csv.DictReader(text.splitlines(), delimiter="\t")
+    before, after, floor, base = (
+        float(row[name]) for name in ("baseline_t2_median_ms", "followup_t2_median_ms", "floor_ms", "baseline_floor_ms")
+    )
+    scatter_pct = 100 * max(float(row["noise_se_ms"]), float(row["place_se_ms"])) / before
+    floor_pct = 100 * after / before - 100 * (after - base - floor) / (before - base)
+    assert float(row["se_pct"]) == pytest.approx(math.hypot(scatter_pct, floor_pct), abs=5e-4)
 
 
 def test_the_visit_table_tells_whose_labels_they_are_and_what_to_review():

@@ -242,7 +242,8 @@ def _by_model(tree: dict[str, Any]) -> ModelSensitivity:
 
 
 def _measure(tree: dict[str, Any]) -> DiscMeasure:
-    numbers = {field.name: number(tree[field.name]) for field in fields(DiscMeasure) if field.type == "float"}
+    floats = {field.name for field in fields(DiscMeasure) if field.type == "float"}
+    numbers = {name: number(tree[name]) for name in floats & tree.keys()}  # records older than a number lack it: NaN
     counts = tree["n_left_out"]
     n_left_out = (*counts, *(0 for _ in range(len(Flag) - len(counts))))  # older records know fewer flags
     return DiscMeasure(**tree | numbers | {"n_left_out": n_left_out})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from t2disc.model import COMPARED_REGIONS, SCHEME_OF, DiscMeasure, EchoState, Flag, RoiSensitivity
@@ -77,6 +77,18 @@ def _left_out(flag: Flag) -> Column[DiscRow]:
     return Column(f"n_{name}", text, lambda row: row.measure.n_left_out[flag])
 
 
+def _sure(name: str, interval_ms: Callable[[DiscMeasure], tuple[float, float]]) -> Iterator[Column[DiscRow]]:
+    """Yield how sure mean or median is: standard error, both ends of the interval, and the noise floor's part."""
+    noise = "by the voxels' own noise, that of neighbours being partly the same"
+    yield _measured(f"t2_{name}_se_ms", f"Standard error of the {name} {noise}; n/a with 2 echoes", "ms", 3)
+    lacking = "n/a where the standard error or the noise floor cannot be told"
+    of = f"end of the 95 % interval of the {name} of true T2"
+    yield Column(f"t2_{name}_ci95_low_ms", f"Lower {of}; {lacking}", lambda row: interval_ms(row.measure)[0], "ms", 3)
+    yield Column(f"t2_{name}_ci95_high_ms", f"Upper {of}; {lacking}", lambda row: interval_ms(row.measure)[1], "ms", 3)
+    text = f"Part of the {name} that the noise floor of magnitude images is expected to make up; not taken off"
+    yield _measured(f"t2_{name}_floor_ms", text, "ms", 3)
+
+
 _STATUS = {
     "done": "Measured; its maps are written",
     "quarantined": "Refused, see code and reason; it has no rows in discs.tsv and changes.tsv",
@@ -123,7 +135,12 @@ DISC_COLUMNS: tuple[Column[DiscRow], ...] = (
     _measured("t2_sd_ms", "Standard deviation of T2 over voxels, n - 1 in its denominator", "ms", 3),
     _measured("t2_p10_ms", "10th percentile of T2, by linear interpolation", "ms", 3),
     _measured("t2_p90_ms", "90th percentile of T2, by linear interpolation", "ms", 3),
-    _measured("t2_sem_ms", "Standard error of the mean, voxels taken as independent: a lower bound", "ms", 3),
+    _measured(
+        "t2_sem_ms",
+        "Standard deviation over the root of n_used, voxels taken as independent; how sure the mean is: t2_mean_se_ms",
+        "ms",
+        3,
+    ),
     _measured("s0_median", "Median signal at echo time 0", "arbitrary", 2),
     _measured(
         "snr_first_echo",
@@ -139,6 +156,14 @@ DISC_COLUMNS: tuple[Column[DiscRow], ...] = (
         decimals=3,
     ),
     Column("scheme", SCHEME, lambda row: SCHEME_OF[row.measure.region], levels=SCHEME_WORDS),
+    *_sure("mean", lambda measure: measure.t2_mean_interval_ms),
+    *_sure("median", lambda measure: measure.t2_median_interval_ms),
+    _measured(
+        "t2_mean_curvature_ms",
+        "Part of the mean that noise is expected to make up because decays are curved; not taken off",
+        "ms",
+        3,
+    ),
 )
 
 
