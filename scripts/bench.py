@@ -14,7 +14,9 @@ voxels and on trains with stimulated echoes that epyg makes, 8 and 16 echoes.
 ``ingest``: 15 slices x 16 echoes x 384 x 384 in 240 uncompressed files (warm) into one array, by a plain pydicom loop
 and by t2disc, each in its own process, in turn.
 
-``coverage``: how often the 95 % intervals of T2 hold the truth, Gaussian and Rician noise, SNR 50.
+``coverage``: how often the 95 % intervals of T2 hold the truth, Gaussian and Rician noise, SNR 50: of voxels, then of
+mean and median of regions of 90 ms, SD 15, through ``fit_t2`` and ``measure_discs``, in white, zero-filled and filtered
+noise (300 regions a row; a quarter of an hour).
 
 ``segment``: finding and naming the discs of 15 slices x 384 x 384 x 16 echoes in a process of its own, on one thread
 and on two: CPU seconds, peak memory (images included), check sum of the labels.
@@ -32,6 +34,7 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
+import itertools
 import json
 import os
 import resource
@@ -51,6 +54,7 @@ for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402
 from bench_models import bench_models, load_bench_peers  # noqa: E402
 
+Array = np.ndarray[Any, np.dtype[Any]]
 ROOT = Path(__file__).resolve().parents[1]
 MATCHED = ("L1/L2", "L2/L3", "L3/L4", "L4/L5", "L5/S1")
 METHODS = ("scipy_curvefit", "numpy_loglin", "numpy_gn", "t2disc")
@@ -266,7 +270,20 @@ def read_by_t2disc(folder: Path | None) -> float:
 
 
 # ------------------------------------------------------------------------------------------------ accuracy
+N_COVERED = 50  # stacks of six regions each in a row of the table of regions
+COVERED_SHAPE = (96, 96, 7)
+COVERED_SIZES = {"small": (12, 10, 3), "nucleus": (32, 14, 7)}  # voxels; slices last
+TISSUES = {"unlike": 0.0, "blobs": 2.5}  # neighbours' T2; SD of the filter that makes it smooth, voxels
+
+
 def bench_coverage(arguments: argparse.Namespace) -> None:  # noqa: ARG001 - the sections' signature
+    """Print how often 95 % intervals hold the truth: of voxels, then of regions."""
+    _voxel_coverage()
+    print()
+    _region_coverage()
+
+
+def _voxel_coverage() -> None:
     """Print the share of 100,000 voxels whose 95 % interval (Student's t) holds their T2."""
     from t2disc.fit import fit_voxels, t2_interval_ms
 
@@ -280,6 +297,78 @@ def bench_coverage(arguments: argparse.Namespace) -> None:  # noqa: ARG001 - the
         for noise, signal in (("Gaussian", clean + real), ("Rician", np.hypot(clean + real, imaginary))):
             low_ms, high_ms = t2_interval_ms(fit_voxels(signal, echo_times_ms))
             print(f"| {n_echoes} | {noise} | {100 * np.mean((low_ms <= t2_ms) & (t2_ms <= high_ms)):.2f} |")
+
+
+def _region_coverage() -> None:
+    """Print the share of regions whose 95 % intervals hold mean and median of their true T2."""
+    print("| law | noise | region | tissue | echoes | regions | mean, covered % | told / true SD | median, covered % |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for law, kind, (name, size), tissue, n_echoes in itertools.product(
+        ("Rician", "Gaussian"), ("zero-filled", "filtered", "white"), COVERED_SIZES.items(), TISSUES, ECHOES
+    ):
+        rng = np.random.default_rng(1)
+        found = [region for _ in range(N_COVERED) for region in covered_regions(size, tissue, kind, n_echoes, law, rng)]
+        error_ms, told_ms, mean, median = np.array(found).T
+        print(
+            f"| {law} | {kind} | {name} | {tissue} | {n_echoes} | {len(found)} | {100 * mean.mean():.1f} "
+            f"| {told_ms.mean() / error_ms.std():.2f} | {100 * median.mean():.1f} |",
+            flush=True,
+        )
+
+
+def covered_regions(
+    size: tuple[int, int, int], tissue: str, kind: str, n_echoes: int, law: str, rng: np.random.Generator
+) -> list[tuple[float, float, bool, bool]]:
+    """Measure six regions of a simulated stack: error of the mean and its standard error, ms; which truths are held."""
+    from t2disc.fit import fit_t2
+    from t2disc.measure import measure_discs
+    from t2disc.model import LEVELS, DiscLabels, EchoStack
+
+    discs = np.zeros(COVERED_SHAPE, np.uint8)
+    for place, level in enumerate(LEVELS):
+        corner = (6 + 46 * (place % 2), 12 + 26 * (place // 2), (COVERED_SHAPE[2] - size[2]) // 2)
+        discs[tuple(slice(at, at + n) for at, n in zip(corner, size, strict=True))] = DiscLabels.value_of(level)
+    affine = np.diag([0.7, 0.7, 4.0, 1.0])
+    labels = DiscLabels(discs=discs, regions=(discs > 0).astype(np.uint8), levels=LEVELS, affine=affine)
+    echo_times_ms, true_ms = 10.0 * np.arange(1, n_echoes + 1), _tissue_ms(TISSUES[tissue], rng)
+    clean = 1000 * np.exp(-echo_times_ms / true_ms[..., None])
+    clean[:, :6] = 0  # air
+    noise = 1000 * np.exp(-10 / 90) / 50 * _complex_noise(kind, clean.shape, rng)
+    signal = np.abs(clean + noise) if law == "Rician" else np.maximum(clean + noise.real, 0)
+    t2map = fit_t2(EchoStack(signal=signal.astype(np.float32), echo_times_ms=echo_times_ms, affine=affine))
+    rows = []
+    for measure in measure_discs(t2map, labels):
+        if measure.region == "NP":
+            truth_ms = true_ms[labels.mask(measure.level)]
+            mean_ms, median_ms = float(truth_ms.mean()), float(np.median(truth_ms))
+            (low, high), (below, above) = measure.t2_mean_interval_ms, measure.t2_median_interval_ms
+            held = (low <= mean_ms <= high, below <= median_ms <= above)
+            rows.append((measure.t2_mean_ms - mean_ms, measure.t2_mean_se_ms, *held))
+    return rows
+
+
+def _tissue_ms(blob: float, rng: np.random.Generator) -> Array:
+    """Return T2 of 90 ms, SD 15 ms, on the grid: another in every voxel, or smooth."""
+    from scipy.ndimage import gaussian_filter
+
+    field = rng.standard_normal(COVERED_SHAPE)
+    field = gaussian_filter(field, (blob, blob, 0.5)) if blob else field
+    return np.clip(90 + 15 * field / field.std(), 25, 250)
+
+
+def _complex_noise(kind: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Return complex noise, SD 1 a channel: white, of an image zero-filled to twice its matrix, or filtered (0.8)."""
+    from scipy.ndimage import gaussian_filter
+
+    noise = rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+    if kind == "zero-filled":
+        held = np.ix_(*(np.abs(np.fft.fftfreq(n)) < 0.25 for n in shape[:2]))
+        space = np.zeros(shape, np.complex128)
+        space[held] = np.fft.fft2(noise, axes=(0, 1))[held]
+        noise = np.fft.ifft2(space, axes=(0, 1))
+    elif kind == "filtered":
+        noise = gaussian_filter(noise, (0.8, 0.8, 0, 0), mode="wrap")
+    return noise / noise.real.std()
 
 
 def bench_segment(arguments: argparse.Namespace) -> None:  # noqa: ARG001 - the sections' signature
