@@ -206,7 +206,7 @@ def slabs(
     The planes are views wherever the layout allows it, else copies of one slab. ``out`` lies in that order already.
     """
     planes = signal.transpose(3, *order)
-    planes = planes[_as_slice(rows)]
+    planes = planes[as_slice(rows)]
     ordered_mask = None if mask is None else mask.transpose(order)
     ordered_b1 = None if b1 is None else b1.transpose(order)
     thickness = max(1, SLAB // max(1, planes[0, 0].size))
@@ -222,7 +222,7 @@ def slabs(
         )
 
 
-def _as_slice(rows: list[int]) -> slice | list[int]:
+def as_slice(rows: list[int]) -> slice | list[int]:
     """Return evenly spaced rows as a slice, which makes a view and not a copy."""
     step = rows[1] - rows[0]
     if rows == list(range(rows[0], rows[-1] + 1, step)):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from t2disc.errors import ArgumentInvalid, NoiseUnknown
 from t2disc.fit.backend import LARGE_BLOCK, Backend
-from t2disc.fit.blocks import Fitter, Planes, Values, slabs
+from t2disc.fit.blocks import Fitter, Planes, Values, as_slice, slabs
 from t2disc.fit.correlation import estimate_design_effect
 from t2disc.fit.epgtable import B1_GIVEN
 from t2disc.fit.models import Model, Problem, find_model
@@ -102,7 +102,7 @@ def fit_voxels(
     )
     fitters = [_fitter(chosen, problem, echoes, min_snr) for _ in range(max(1, n_threads))]
     out = Values.empty(values.shape[:1], np.float64, chosen, problem, drops=echoes.drop_below is not None)
-    planes = Planes(values.T[train.rows], None, known_b1)
+    planes = Planes(values.T[as_slice(train.rows)], None, known_b1)
     _share_out(fitters, [(planes.part(where), out.part(where)) for where in _parts(values.shape[0], n_threads)])
     return _voxel_fit(out, chosen, problem)
 
