@@ -222,6 +222,11 @@ def slabs(
         )
 
 
+def memory_order(signal: NDArray[Any]) -> tuple[int, ...]:
+    """Return the three spatial axes from the one with the longest stride to the one with the shortest."""
+    return tuple(sorted(range(3), key=lambda axis: -abs(signal.strides[axis])))
+
+
 def as_slice(rows: list[int]) -> slice | list[int]:
     """Return evenly spaced rows as a slice, which makes a view and not a copy."""
     step = rows[1] - rows[0]

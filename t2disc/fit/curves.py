@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from t2disc.fit.backend import Namespace
 from t2disc.fit.train import EchoTrain
 
 if TYPE_CHECKING:
+    from t2disc.fit.models import Problem, Signal
     from t2disc.fit.newton import Local, Matrix
 
 Rows = Any
@@ -167,3 +171,27 @@ class OffsetCurve(MonoCurve):
         offset = parameters[2]
         zero, one = self._xp.zeros_like(offset), self._xp.ones_like(offset)
         return Reported((t2_ms, s0, offset), ((*of_t2, zero), (*of_s0, zero), (zero, zero, one)))
+
+
+def mono_signal_of(problem: Problem) -> Signal:
+    """Return the curve ``S0 exp(-TE / T2)``, one exponential per gap between echoes of another length."""
+    train = problem.train
+
+    def signal(t2_ms: NDArray[Any], s0: NDArray[Any], third: NDArray[Any] | None) -> NDArray[Any]:  # noqa: ARG001
+        rate = -1.0 / t2_ms
+        echoes = np.empty((train.n_echoes, t2_ms.size))
+        np.multiply(s0, np.exp(train.first_ms * rate), out=echoes[0])
+        gap, decay = 0.0, np.ones_like(rate)
+        for echo, ahead in enumerate(np.diff(train.steps).tolist(), start=1):
+            if ahead != gap:
+                gap, decay = ahead, np.exp(ahead * train.spacing_ms * rate)
+            np.multiply(echoes[echo - 1], decay, out=echoes[echo])
+        return echoes
+
+    return signal
+
+
+def offset_signal_of(problem: Problem) -> Signal:
+    """Return the curve ``S0 exp(-TE / T2) + C``."""
+    mono = mono_signal_of(problem)
+    return lambda t2_ms, s0, offset: mono(t2_ms, s0, None) + offset

@@ -17,6 +17,7 @@ Rows = Any
 """Numbers of B voxels, ``(B,)``, in the arrays of any namespace."""
 
 LEAST_FOLD = 1e-8  # u = (1 - b)**2 at which b counts as 1
+B1_AT_FOLD = 1.0 - 1.001 * LEAST_FOLD**0.5  # from here on a fitted b rests on its bound, also in float32
 STEP_LOG_T2_AT_MOST = 0.5
 STEP_FOLD_AT_MOST = 0.06
 EDGE = 1e-9  # of the table, in ln T2
@@ -54,17 +55,23 @@ class EpgCurve:
 
     def _at(self, amplitude: Rows, log_t2: Rows, b1: Rows) -> Iterator[Terms]:
         node, y, b = self._nearest(log_t2, b1)
-        yy, yb, bb, twice = y * y, y * b, b * b, 2 * amplitude
+        yy, bb, twice = y * y, b * b, 2 * amplitude
         for rows in self._rows:
             c, cy, cb, cyy, cyb, cbb, cyyy, cyyb, cybb, cbbb = (self._xp.take(row, node) for row in rows)
             by_y = cy + y * (2 * cyy + 2 * b * cyyb) + 3 * yy * cyyy + b * cyb + bb * cybb
             by_b = cb + b * (2 * cbb + 2 * y * cybb) + 3 * bb * cbbb + y * cyb + yy * cyyb
-            value = c + y * cy + b * cb + yy * (cyy + y * cyyy + b * cyyb) + yb * cyb + bb * (cbb + y * cybb + b * cbbb)
+            value = _series((c, cy, cb, cyy, cyb, cbb, cyyy, cyyb, cybb, cbbb), y, b)
             yield Terms(
                 amplitude * value,
                 (value, amplitude * by_y, amplitude * by_b),
                 ((None,), (by_y, twice * cyy), (by_b, amplitude * cyb, twice * cbb)),
             )
+
+    def signal(self, amplitude: Rows, log_t2: Rows, b1: Rows) -> Iterator[Rows]:
+        """Yield the echoes alone, first to last."""
+        node, y, b = self._nearest(log_t2, b1)
+        for rows in self._rows:
+            yield amplitude * _series(tuple(self._xp.take(row, node) for row in rows), y, b)
 
     def _nearest(self, log_t2: Rows, b1: Rows) -> tuple[Rows, Rows, Rows]:
         """Return the nearest node and how far off it each voxel lies."""
@@ -179,6 +186,12 @@ class EpgGivenCurve(EpgCurve):
 def _room(value: Rows, step: Rows, low: float, high: float, xp: Any) -> Rows:
     """Return the share of a step after which a value meets its bound; 1 or more of none at all."""
     return (xp.where(step < 0, value - low, high - value) + TINY) / (xp.abs(step) + TINY)
+
+
+def _series(coefficients: tuple[Rows, ...], y: Rows, b: Rows) -> Rows:
+    """Return the Taylor series at y and b from a node, see :class:`~t2disc.fit.epgtable.EpgTable`."""
+    c, cy, cb, cyy, cyb, cbb, cyyy, cyyb, cybb, cbbb = coefficients
+    return c + y * cy + b * cb + y * y * (cyy + y * cyyy + b * cyyb) + y * b * cyb + b * b * (cbb + y * cybb + b * cbbb)
 
 
 def _last_scaled(matrix: Matrix, by: Rows) -> Matrix:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from t2disc.fit.curves import mono_signal_of
 from t2disc.fit.models import BlockFit, Problem, Solver, register_model
 from t2disc.fit.search import judge_signal
 from t2disc.fit.train import EchoTrain
@@ -19,6 +20,7 @@ Floats = NDArray[np.float64]
     "loglinear",
     algorithm="Linear least squares of ln S(TE) = ln S0 - TE / T2 in every voxel",
     reference="Milford D, et al. PLoS ONE 2015;10:e0145255. doi:10.1371/journal.pone.0145255",
+    signal=mono_signal_of,
 )
 def loglinear(problem: Problem) -> Solver:
     """Ordinary least squares of ln S = ln S0 - TE / T2, every echo with the same weight.
@@ -35,6 +37,7 @@ def loglinear(problem: Problem) -> Solver:
     "wls",
     algorithm="Linear least squares of ln S(TE) = ln S0 - TE / T2, each echo weighted by its signal squared",
     reference="Bonny JM, Zanca M, Boire JY, Veyre A. Magn Reson Med 1996;36:287-293. doi:10.1002/mrm.1910360216",
+    signal=mono_signal_of,
 )
 def wls(problem: Problem) -> Solver:
     """Weighted least squares of ln S = ln S0 - TE / T2 with weights S**2.

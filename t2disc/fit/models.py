@@ -77,6 +77,15 @@ A model refuses trains it cannot fit with ArgumentInvalid. Its solver is called 
 and must give a voxel the same bits whatever else is in the block.
 """
 
+Signal = Callable[[NDArray[Any], NDArray[Any], NDArray[Any] | None], NDArray[Any]]
+"""A model's curve: from T2 (ms), S0 and the third number of B voxels, ``(B,)`` each, to the signal ``(E, B)``.
+
+The signal is that before noise, at the echoes used.
+"""
+
+SignalFactory = Callable[[Problem], Signal]
+"""The other half of a model: given the problem, returns its curve."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
@@ -92,6 +101,10 @@ class Model:
         Whether standard errors rest on sigma, and not on what is left over in each voxel; such a model needs sigma.
     block
         Voxels that it likes to fit at a time.
+    signal
+        Its curve, by which a fit can be judged; ``None`` for a model that does not tell.
+    is_of_magnitude
+        Whether it knows that magnitudes of weak signals are lifted by noise; then its curve is not their mean.
     """
 
     name: str
@@ -101,17 +114,23 @@ class Model:
     third: Third = ""
     is_noise_from_sigma: bool = False
     block: int = 7168
+    signal: SignalFactory | None = None
+    is_of_magnitude: bool = False
 
     @property
     def n_parameters(self) -> int:
         """Number of unknowns in a voxel, B1 included where it is fitted."""
         return 3 if self.third else 2
 
+    def n_unknowns(self, *, is_b1_given: bool = False) -> int:
+        """Return the number of unknowns in a voxel, without B1 where it is given."""
+        return self.n_parameters - int(self.third == "b1" and is_b1_given)
+
     def degrees_of_freedom(self, n_echoes: int, *, is_b1_given: bool = False) -> float:
         """Return what is left of the echoes to tell the noise from; infinite where sigma tells it."""
         if self.is_noise_from_sigma:
             return float("inf")
-        return n_echoes - self.n_parameters + int(self.third == "b1" and is_b1_given)
+        return n_echoes - self.n_unknowns(is_b1_given=is_b1_given)
 
 
 _MODELS: dict[str, Model] = {}
@@ -125,6 +144,8 @@ def register_model(
     third: Third = "",
     is_noise_from_sigma: bool = False,
     block: int = 7168,
+    signal: SignalFactory | None = None,
+    is_of_magnitude: bool = False,
 ) -> Callable[[ModelFactory], ModelFactory]:
     """Make a model known by its name (used as a decorator of its factory); the arguments are :class:`Model`'s.
 
@@ -143,6 +164,8 @@ def register_model(
             third=third,
             is_noise_from_sigma=is_noise_from_sigma,
             block=block,
+            signal=signal,
+            is_of_magnitude=is_of_magnitude,
         )
         if _MODELS.setdefault(name, model).solver is not factory:
             raise ArgumentInvalid(f"model name {name!r} twice", expected="one model per name")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from t2disc.fit.climber import ClimbSolver
-from t2disc.fit.curves import MonoCurve
+from t2disc.fit.curves import MonoCurve, mono_signal_of
 from t2disc.fit.likelihood import Gaussian
 from t2disc.fit.models import BlockFit, Problem, Solver, register_model
 from t2disc.fit.search import search
@@ -42,6 +42,7 @@ class Settled(NamedTuple):
     "mono",
     algorithm="Non-linear least squares of S(TE) = S0 exp(-TE / T2) in every voxel",
     reference="Golub GH, Pereyra V. SIAM J Numer Anal 1973;10:413-432. doi:10.1137/0710036",
+    signal=mono_signal_of,
 )
 def mono(problem: Problem) -> Solver:
     """Least squares of S0 exp(-TE / T2) with S0 > 0; on an accelerator by the steps that all models share."""

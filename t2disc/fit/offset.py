@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from t2disc.errors import TrainUnsuited
 from t2disc.fit.climber import BLOCK, ClimbSolver
-from t2disc.fit.curves import MonoCurve, OffsetCurve
+from t2disc.fit.curves import MonoCurve, OffsetCurve, offset_signal_of
 from t2disc.fit.likelihood import Gaussian
 from t2disc.fit.models import BlockFit, Problem, Solver, register_model
 from t2disc.model import Flag
@@ -32,6 +32,7 @@ LONGEST_T2 = 0.5
     reference="Milford D, et al. PLoS ONE 2015;10:e0145255. doi:10.1371/journal.pone.0145255",
     third="offset",
     block=BLOCK,
+    signal=offset_signal_of,
 )
 def mono_offset(problem: Problem) -> Solver:
     """Least squares of a decay on a constant, guarded."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from t2disc.errors import ArgumentInvalid
 from t2disc.fit.climber import BLOCK, ClimbSolver
-from t2disc.fit.curves import MonoCurve
+from t2disc.fit.curves import MonoCurve, mono_signal_of
 from t2disc.fit.likelihood import Magnitude
 from t2disc.fit.models import Problem, Solver, register_model
 
@@ -23,6 +23,8 @@ from t2disc.fit.models import Problem, Solver, register_model
     "doi:10.1109/42.712125",
     is_noise_from_sigma=True,
     block=BLOCK,
+    signal=mono_signal_of,
+    is_of_magnitude=True,
 )
 def rician(problem: Problem) -> Solver:
     """Maximum likelihood with sigma known."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from t2disc.errors import ArgumentInvalid, NoiseUnknown
 from t2disc.fit.backend import LARGE_BLOCK, Backend
-from t2disc.fit.blocks import Fitter, Planes, Values, as_slice, slabs
+from t2disc.fit.blocks import Fitter, Planes, Values, as_slice, memory_order, slabs
 from t2disc.fit.correlation import estimate_design_effect
 from t2disc.fit.epgtable import B1_GIVEN
 from t2disc.fit.models import Model, Problem, find_model
@@ -176,7 +176,7 @@ def fit_t2(
     if problem.sigma is None and (chosen.is_noise_from_sigma or echoes.drop_below is not None):
         raise NoiseUnknown(f"no sigma (method {found.method!r}) for model {model!r}, echoes: {echoes}")
     fitters = [_fitter(chosen, problem, echoes, min_snr) for _ in range(max(1, n_threads))]
-    order = _memory_order(stack.signal)
+    order = memory_order(stack.signal)
     shape = tuple(stack.shape[axis] for axis in order)
     out = Values.empty(shape, np.float32, chosen, problem, drops=echoes.drop_below is not None)
     _share_out(fitters, slabs(stack.signal, train.rows, inside, known_b1, out, order))
@@ -281,11 +281,6 @@ def _do(fitter: Fitter, jobs: Iterable[tuple[Planes, Values]]) -> None:
         fitter.fit(planes, out)
 
 
-def _memory_order(signal: NDArray[Any]) -> tuple[int, ...]:
-    """Return the three spatial axes from the one with the longest stride to the one with the shortest."""
-    return tuple(sorted(range(3), key=lambda axis: -abs(signal.strides[axis])))
-
-
 # ------------------------------------------------------------------------------------------------ results
 def _voxel_fit(out: Values, model: Model, problem: Problem) -> VoxelFit:
     shape, train = out.t2_ms.shape, problem.train
@@ -319,7 +314,7 @@ def _t2map(
     out: Values, stack: EchoStack, model: Model, problem: Problem, noise: NoiseEstimate, echoes: EchoChoice
 ) -> T2Map:
     """Return the maps on the stack's grid; they were filled in the order of memory."""
-    back = np.argsort(_memory_order(stack.signal))
+    back = np.argsort(memory_order(stack.signal))
 
     def placed(values: NDArray[Any] | None) -> NDArray[Any] | None:
         return None if values is None else values.transpose(back)

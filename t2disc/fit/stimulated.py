@@ -14,15 +14,30 @@ Ben-Eliezer, Sodickson and Block 2015, Magn Reson Med 73:809 (dictionaries).
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
 from t2disc.errors import TrainUnsuited
 from t2disc.fit.climber import BLOCK, ClimbSolver
 from t2disc.fit.epgcurve import EpgCurve, EpgGivenCurve
 from t2disc.fit.epgtable import epg_table
 from t2disc.fit.likelihood import Gaussian, Likelihood, Magnitude
-from t2disc.fit.models import Problem, Solver, register_model
+from t2disc.fit.models import Problem, Signal, Solver, register_model
 from t2disc.fit.rician import require_sigma
 
 REFERENCE = "Lebel RM, Wilman AH. Magn Reson Med 2010;64:1005-1014. doi:10.1002/mrm.22487"
+
+
+def epg_signal_of(problem: Problem) -> Signal:
+    """Return the curve of stimulated echoes, ``S0 d(T2, b)``."""
+    curve = _curve(problem)
+
+    def signal(t2_ms: NDArray[Any], s0: NDArray[Any], b1: NDArray[Any] | None) -> NDArray[Any]:
+        return np.stack(list(curve.signal(s0, np.log(t2_ms), b1)))
+
+    return signal
 
 
 @register_model(
@@ -31,6 +46,7 @@ REFERENCE = "Lebel RM, Wilman AH. Magn Reson Med 2010;64:1005-1014. doi:10.1002/
     reference=REFERENCE,
     third="b1",
     block=BLOCK,
+    signal=epg_signal_of,
 )
 def epg(problem: Problem) -> Solver:
     """Least squares of the stimulated-echo curve."""
@@ -45,6 +61,8 @@ def epg(problem: Problem) -> Solver:
     third="b1",
     is_noise_from_sigma=True,
     block=BLOCK,
+    signal=epg_signal_of,
+    is_of_magnitude=True,
 )
 def epg_rician(problem: Problem) -> Solver:
     """Maximum likelihood of the stimulated-echo curve with sigma known."""
@@ -55,7 +73,11 @@ def epg_rician(problem: Problem) -> Solver:
 def _solver(problem: Problem, likelihood: Likelihood) -> Solver:
     if problem.train.n_echoes < 3 and not problem.is_b1_given:
         raise TrainUnsuited(f"{problem.train.n_echoes} echoes", expected="3 echoes or more to fit three unknowns")
+    return ClimbSolver(problem, _curve(problem), likelihood)
+
+
+def _curve(problem: Problem) -> EpgCurve:
     table = epg_table(problem.longest or problem.train, problem.options, is_b1_given=problem.is_b1_given)
     table = table.first(problem.train.n_echoes)
     curve = EpgGivenCurve if problem.is_b1_given else EpgCurve
-    return ClimbSolver(problem, curve(table, problem.backend), likelihood)
+    return curve(table, problem.backend)

@@ -1,0 +1,73 @@
+"""Goodness of fit in each disc and region."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from t2disc.model import DiscLabels
+from t2disc.model.grids import require_same_grid
+from t2disc.model.quality import DiscQuality, FitQuality
+
+TAIL = 0.01
+"""Share of voxels beyond the point of the law that counts as a poor fit, where the model holds."""
+
+
+def measure_quality(quality: FitQuality, discs: DiscLabels) -> tuple[DiscQuality, ...]:
+    """Summarise goodness of fit within each disc and each of its regions, in the order of ``measure_discs``.
+
+    Parameters
+    ----------
+    quality
+        ``(X, Y, Z)`` maps of :func:`~t2disc.fit.goodness.judge_fit`.
+    discs
+        ``(X, Y, Z)`` labels on the same grid.
+
+    Returns
+    -------
+    tuple of DiscQuality
+        Levels from superior to inferior, within each the regions; NaN where no voxel could be judged.
+
+    Raises
+    ------
+    ArgumentInvalid
+        ``argument-invalid``: the two lie on different grids.
+
+    Source: n - p squared standard normal deviates add up to chi-square's law; Abramowitz and Stegun 1964, 26.4.
+    """
+    require_same_grid(quality, discs)
+    return tuple(
+        _measure_region(quality, discs.mask(level, region), level, region)
+        for level in discs.levels
+        for region in discs.region_names
+    )
+
+
+def _measure_region(quality: FitQuality, inside: NDArray[np.bool_], level: str, region: str) -> DiscQuality:
+    chi2_red = quality.chi2_red[inside]
+    return DiscQuality(
+        level=level,
+        region=region,
+        n_judged=int(np.count_nonzero(np.isfinite(quality.r2[inside]))),
+        chi2_red_median=_median(chi2_red),
+        r2_median=_median(quality.r2[inside]),
+        odd_even_median=_median(quality.odd_even[inside]),
+        decay_variance_median=_median(quality.decay_variance[inside]),
+        poor_fit_share=_poor_fit_share(chi2_red, quality.degrees_of_freedom[inside]),
+    )
+
+
+def _median(values: NDArray[np.float32]) -> float:
+    known = values[np.isfinite(values)].astype(np.float64)
+    return float(np.median(known)) if known.size else np.nan
+
+
+def _poor_fit_share(chi2_red: NDArray[np.float32], degrees_of_freedom: NDArray[np.uint8]) -> float:
+    """Return the share of voxels beyond the 99 % point of the law with their own degrees of freedom."""
+    from scipy.special import chdtri
+
+    known = np.isfinite(chi2_red)
+    if not known.any():
+        return np.nan
+    left = degrees_of_freedom[known].astype(np.float64)
+    return float(np.mean(chi2_red[known] > chdtri(left, TAIL) / left))
