@@ -10,14 +10,11 @@ import pytest
 from trains import cpmg_trains
 
 from t2disc.errors import ArgumentInvalid, ModelUnknown
-from t2disc.fit import fit_t2, mono_signal
-from t2disc.fit.expected import expected_signal
-from t2disc.fit.goodness import judge_fit
+from t2disc.fit import expected_signal, fit_t2, judge_fit, mono_signal
 from t2disc.fit.likelihood import magnitude_mean, magnitude_moments
 from t2disc.fit.models import Model, find_model
 from t2disc.fit.train import echo_train
-from t2disc.model import EchoChoice, EchoStack, Flag, ModelOptions, NoiseEstimate, T2Map
-from t2disc.model.quality import FitQuality
+from t2disc.model import EchoChoice, EchoStack, FitQuality, Flag, ModelOptions, NoiseEstimate, T2Map
 
 MAPS = ("chi2_red", "r2", "odd_even", "decay_variance")
 MODELS = ("mono", "wls", "loglinear", "rician", "mono-offset", "epg", "epg-rician")

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from t2disc.errors import ArgumentInvalid
-from t2disc.measure.quality import measure_quality
-from t2disc.model import DiscLabels
-from t2disc.model.quality import DiscQuality, FitQuality
+from t2disc.measure import measure_quality
+from t2disc.model import DiscLabels, DiscQuality, FitQuality
 
 SHAPE = (100, 40, 2)
 AFFINE = np.diag([-0.5, 0.8, 4.0, 1.0])

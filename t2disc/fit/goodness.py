@@ -10,8 +10,8 @@ used and p unknowns::
 
 The index is the least-squares estimate of a in ``m_e = (1 + c_e a) M_e``.
 
-Source: docs/methods.md, "Goodness of fit"; Bevington and Robinson 2003, ch. 4 (reduced chi-square); PMC6764792, JOR
-Spine (decay variance, by another equation).
+Source: docs/methods.md, "Goodness of fit"; Bevington and Robinson 2003, ch. 4 (reduced chi-square); PMC6764792 (decay
+variance, by another equation).
 """
 
 from __future__ import annotations
@@ -28,9 +28,8 @@ from t2disc.fit.epgcurve import B1_AT_FOLD
 from t2disc.fit.expected import Expectation, require_third
 from t2disc.fit.models import Model, Problem, find_model
 from t2disc.fit.train import EchoTrain, echo_train
-from t2disc.model import EchoChoice, EchoStack, T2Map
+from t2disc.model import EchoChoice, EchoStack, FitQuality, T2Map
 from t2disc.model.grids import require_same_grid
-from t2disc.model.quality import FitQuality
 
 Floats = NDArray[np.float64]
 

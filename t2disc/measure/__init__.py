@@ -5,6 +5,7 @@ from t2disc.measure.controls import ControlChange, adjusted_changes_ms, mean_of_
 from t2disc.measure.disc import measure_discs
 from t2disc.measure.drift import compare_acquisitions
 from t2disc.measure.models import compare_models
+from t2disc.measure.quality import measure_quality
 from t2disc.measure.repeatability import (
     Coefficient,
     given_repeatability,
@@ -27,6 +28,7 @@ __all__ = [
     "mean_of_controls",
     "measure_changes",
     "measure_discs",
+    "measure_quality",
     "measure_shapes",
     "measured_repeatability",
 ]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from t2disc.model import DiscLabels
+from t2disc.model import DiscLabels, DiscQuality, FitQuality
 from t2disc.model.grids import require_same_grid
-from t2disc.model.quality import DiscQuality, FitQuality
 
 TAIL = 0.01
 """Share of voxels beyond the point of the law that counts as a poor fit, where the model holds."""
@@ -19,7 +18,7 @@ def measure_quality(quality: FitQuality, discs: DiscLabels) -> tuple[DiscQuality
     Parameters
     ----------
     quality
-        ``(X, Y, Z)`` maps of :func:`~t2disc.fit.goodness.judge_fit`.
+        ``(X, Y, Z)`` maps of :func:`~t2disc.fit.judge_fit`.
     discs
         ``(X, Y, Z)`` labels on the same grid.
 

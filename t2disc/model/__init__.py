@@ -12,6 +12,7 @@ from t2disc.model.maps import Flag, NoiseEstimate, T2Map, VoxelFit
 from t2disc.model.match import ROIS, DiscMatch, MatchCode, MatchedLabels, Roi, VisitMatch
 from t2disc.model.measures import Z_95, Change, DiscMeasure, Repeatability, RoiSensitivity
 from t2disc.model.motion import EchoMotion, EchoShift, EchoState
+from t2disc.model.quality import DiscQuality, FitQuality
 from t2disc.model.regions import (
     COMPARED_REGIONS,
     N_STRIPS,
@@ -46,6 +47,7 @@ __all__ = [
     "DiscLabels",
     "DiscMatch",
     "DiscMeasure",
+    "DiscQuality",
     "DiscShape",
     "Drift",
     "EchoChoice",
@@ -53,6 +55,7 @@ __all__ = [
     "EchoShift",
     "EchoStack",
     "EchoState",
+    "FitQuality",
     "Flag",
     "Identity",
     "Inventory",
