@@ -24,11 +24,13 @@ from t2disc.model import (
     Change,
     DiscLabels,
     DiscMeasure,
+    DiscQuality,
     EchoChoice,
     EchoMotion,
     EchoShift,
     EchoStack,
     EchoState,
+    FitQuality,
     Flag,
     LeftOut,
     MatchCode,
@@ -60,6 +62,7 @@ from t2disc.store import (
     label_files,
     map_files,
     publish_visit,
+    quality_files,
     read_record,
     record_file,
     recorded_keys,
@@ -128,6 +131,16 @@ BY_MODEL = ModelSensitivity(
         ModelMedian(model="mono-offset"),
     ),
 )
+QUALITY = DiscQuality(
+    level="L4/L5",
+    region="NP",
+    n_judged=2,
+    chi2_red_median=1.25,
+    r2_median=0.98,
+    odd_even_median=0.0123,
+    decay_variance_median=math.nan,
+    poor_fit_share=0.05,
+)
 MOTION = EchoMotion(
     threshold_mm=0.5,
     echoes=(
@@ -172,6 +185,7 @@ RECORD = VisitRecord(
     regions=RegionFacts.of(RegionSettings()),
     roi_sensitivity=(SENSITIVITY,),
     model_sensitivity=(BY_MODEL,),
+    disc_quality=(QUALITY,),
 )
 
 
@@ -407,14 +421,15 @@ def test_a_record_older_than_the_design_effect_takes_voxels_as_independent(tmp_p
 
 def test_a_record_older_than_the_choice_of_echoes_and_models_is_read(tmp_path):
     tree = json.loads(record_file(RECORD).content)
-    del tree["fit"]["echoes"], tree["fit"]["options"], tree["fit"]["n_acquired"], tree["model_sensitivity"]
+    del tree["fit"]["echoes"], tree["fit"]["options"], tree["fit"]["n_acquired"]
+    del tree["model_sensitivity"], tree["disc_quality"]
     tree["measures"][0]["n_left_out"] = tree["measures"][0]["n_left_out"][:9]
     publish_visit(tmp_path / "sub-1" / "ses-1", [replace(record_file(RECORD), content=json.dumps(tree).encode())])
     found = read_record(tmp_path, "sub-1", "ses-1")
     assert found.fit.echoes == EchoChoice(skip_first=1)
     assert found.fit.options == ModelOptions()
     assert found.measures[0].n_left_out == measure().n_left_out
-    assert found.model_sensitivity == ()
+    assert (found.model_sensitivity, found.disc_quality) == ((), ())
 
 
 def test_models_and_the_choice_of_echoes_come_back_as_they_were_written(tmp_path):
@@ -425,6 +440,8 @@ def test_models_and_the_choice_of_echoes_come_back_as_they_were_written(tmp_path
     assert (found.fit.echoes, found.fit.options) == (echoes, fit.options)
     assert found.model_sensitivity[0].medians[:2] == BY_MODEL.medians[:2]
     assert math.isnan(found.model_sensitivity[0].medians[2].t2_median_ms)
+    assert found.disc_quality[0].chi2_red_median == QUALITY.chi2_red_median
+    assert math.isnan(found.disc_quality[0].decay_variance_median)
 
 
 def test_a_record_older_than_the_standard_errors_has_none(tmp_path):
@@ -626,6 +643,27 @@ def test_maps_of_what_a_model_has_beyond_t2_are_written_and_what_it_assumes_is_t
     shifted = replace(t2map(), offset=np.zeros((3, 4, 2)), model="mono-offset")
     files = by_name(map_files("sub-1_ses-1", shifted, FitFacts.of(STACK, shifted, min_snr=5.0), RECORD.acquisition))
     assert "anat/sub-1_ses-1_desc-offset_fitmap.nii.gz" in files
+
+
+def test_goodness_of_fit_stands_beside_the_numbers_it_judges_and_is_missing_where_it_is():
+    (row,) = rows("discs.tsv")
+    assert (row["chi2_red_median"], row["poor_fit_share"], row["odd_even_median"]) == ("1.250", "0.0500", "0.0123")
+    assert row["decay_variance_median"] == "n/a"
+    other = [DiscRow(record=RECORD, measure=measure(region="AF"))]
+    text = by_name(table_files(other, [], []))["discs.tsv"].decode()
+    (row,) = csv.DictReader(text.splitlines(), delimiter="\t")
+    assert row["chi2_red_median"] == row["r2_median"] == "n/a"
+
+
+def test_maps_of_goodness_of_fit_have_no_unit_and_a_sidecar_each():
+    one = np.ones((3, 4, 2), np.float32)
+    quality = FitQuality(
+        chi2_red=one, r2=one, odd_even=one, decay_variance=one, degrees_of_freedom=one, affine=AFFINE, model="mono"
+    )
+    files = by_name(quality_files("sub-1_ses-1", quality))
+    names = {"chi2red", "r2", "oddeven", "decayvariance"}
+    assert {name.split("desc-")[1].split("_")[0] for name in files} == names
+    assert json.loads(files["anat/sub-1_ses-1_desc-oddeven_fitmap.json"])["Units"] == "1"
 
 
 def test_definitions_of_the_nucleus_stand_side_by_side_with_their_spread():

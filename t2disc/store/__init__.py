@@ -6,6 +6,7 @@ from t2disc.store.bids import (
     label_files,
     map_files,
     matched_files,
+    quality_files,
     quantity_of,
     refuse_foreign_dataset,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "pair_record_file",
     "pair_stem",
     "publish_visit",
+    "quality_files",
     "quantity_of",
     "read_pair_record",
     "read_record",

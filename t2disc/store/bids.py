@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from t2disc import __version__
 from t2disc.errors import ArgumentInvalid
-from t2disc.model import SCHEME_PARTS, Acquisition, DiscLabels, Flag, LabelSource, Region, RegionMap, T2Map
+from t2disc.model import SCHEME_PARTS, Acquisition, DiscLabels, FitQuality, Flag, LabelSource, Region, RegionMap, T2Map
 from t2disc.store.colours import names_table, slicer_colours, snap_description
 from t2disc.store.files import StoredFile
 from t2disc.store.nifti import nifti_bytes
@@ -68,7 +68,8 @@ depends on the signal model, where other models were asked for.
 its columns.
 
 `sub-*/ses-*/anat/`: maps of T2 in seconds (`T2starmap` where the series is a gradient echo), their standard error
-(`desc-se`), the signal at echo time 0 (`S0map`), why a voxel has no T2 (`desc-flag`), and the discs and their regions
+(`desc-se`), the signal at echo time 0 (`S0map`), why a voxel has no T2 (`desc-flag`), how well the curve describes the
+signal (`fitmap`: reduced chi-square, R2, odd/even index, decay variance), and the discs and their regions
 (`dseg`, with names and colours in the `.tsv`, for ITK-SNAP in the `.label.txt`, for 3D Slicer in the `.ctbl`).
 
 `sub-*/pairs/ses-A_ses-B/`: how the discs of visit A lie at visit B (the record), and on both visits' grids the parts of
@@ -177,6 +178,21 @@ def _model_files(stem: str, t2map: T2Map, common: dict[str, Any]) -> Iterator[St
         yield from _image(f"{stem}_desc-nechoes_fitmap", t2map.n_echoes, t2map, text | common)
 
 
+_QUALITY_MAPS = {
+    "chi2red": ("chi2_red", "Reduced chi-square of the fit: about 1 where the model holds"),
+    "r2": ("r2", "Share of the decay that the fit explains, R2"),
+    "oddeven": ("odd_even", "Odd/even-echo index: how much higher even echoes lie, as a share of the signal"),
+    "decayvariance": ("decay_variance", "Variance about the fitted decay, relative to its first echo squared"),
+}
+
+
+def quality_files(stem: str, quality: FitQuality) -> Iterator[StoredFile]:
+    """Yield the maps of goodness of fit of one visit with their sidecars, below the visit's folder."""
+    for name, (attribute, description) in _QUALITY_MAPS.items():
+        text = _described(f"{description}. t2disc model '{quality.model}'", "1")
+        yield from _image(f"{stem}_desc-{name}_fitmap", getattr(quality, attribute), quality, text)
+
+
 def _described(description: str, units: str) -> dict[str, Any]:
     """Return the start of a map's sidecar; that no map is skull-stripped is a key that BIDS demands."""
     return {"Description": description, "Units": units, "SkullStripped": False}
@@ -248,7 +264,7 @@ def _scheme_files(stem: str, discs: DiscLabels, scheme: RegionMap, text: dict[st
 def _image(
     name: str,
     values: NDArray[Any],
-    grid: T2Map | DiscLabels,
+    grid: T2Map | DiscLabels | FitQuality,
     sidecar: dict[str, Any],
     *,
     window: tuple[float, float] | None = None,

@@ -11,6 +11,7 @@ from t2disc import __version__
 from t2disc.model import (
     Acquisition,
     DiscMeasure,
+    DiscQuality,
     EchoChoice,
     EchoMotion,
     EchoShift,
@@ -111,6 +112,7 @@ class VisitRecord:
     measures: tuple[DiscMeasure, ...] = ()
     roi_sensitivity: tuple[RoiSensitivity, ...] = ()
     model_sensitivity: tuple[ModelSensitivity, ...] = ()
+    disc_quality: tuple[DiscQuality, ...] = ()
     version: str = __version__
     basis: Basis | None = None  # None where the inputs could not be read as a whole, and of refused visits
 
@@ -178,6 +180,7 @@ def _record(tree: dict[str, Any]) -> VisitRecord:
             "measures": tuple(_measure(item) for item in tree["measures"]),
             "basis": Basis(**tree["basis"]) if tree["basis"] else None,
             "roi_sensitivity": tuple(_sensitivity(item) for item in tree.get("roi_sensitivity", ())),
+            "disc_quality": tuple(_quality(item) for item in tree.get("disc_quality", ())),
             "model_sensitivity": tuple(_by_model(item) for item in tree.get("model_sensitivity", ())),
         }
     )
@@ -234,6 +237,11 @@ def _regions(tree: dict[str, Any]) -> RegionFacts:
 def _sensitivity(tree: dict[str, Any]) -> RoiSensitivity:
     spreads = {field.name: number(tree[field.name]) for field in fields(RoiSensitivity) if field.type == "float"}
     return RoiSensitivity(**tree | spreads)
+
+
+def _quality(tree: dict[str, Any]) -> DiscQuality:
+    numbers = {field.name: number(tree[field.name]) for field in fields(DiscQuality) if field.type == "float"}
+    return DiscQuality(**tree | numbers)
 
 
 def _by_model(tree: dict[str, Any]) -> ModelSensitivity:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from t2disc.model import COMPARED_REGIONS, SCHEME_OF, DiscMeasure, EchoState, Flag, RoiSensitivity
+from t2disc.model import COMPARED_REGIONS, SCHEME_OF, DiscMeasure, DiscQuality, EchoState, Flag, RoiSensitivity
 from t2disc.model.review import ReviewCode
 from t2disc.store.change_table import CHANGE_COLUMNS, ChangeRow
 from t2disc.store.columns import (
@@ -32,6 +32,12 @@ class DiscRow:
 
     record: VisitRecord
     measure: DiscMeasure
+
+    @property
+    def quality(self) -> DiscQuality | None:
+        """Goodness of fit in the same region; ``None`` in records older than that."""
+        wanted = (self.measure.level, self.measure.region)
+        return next((q for q in self.record.disc_quality if (q.level, q.region) == wanted), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +75,10 @@ def _measured(
     levels: Mapping[str, str] | None = None,
 ) -> Column[DiscRow]:
     return Column(name, description, lambda row: getattr(row.measure, name), units, decimals, levels)
+
+
+def _judged(name: str, description: str, decimals: int) -> Column[DiscRow]:
+    return Column(name, description, lambda row: row.quality and getattr(row.quality, name), "ratio", decimals)
 
 
 def _left_out(flag: Flag) -> Column[DiscRow]:
@@ -164,6 +174,11 @@ DISC_COLUMNS: tuple[Column[DiscRow], ...] = (
         "ms",
         3,
     ),
+    _judged("chi2_red_median", "Median reduced chi-square of the fits: about 1 where the model holds", 3),
+    _judged("poor_fit_share", "Share of voxels beyond the 99 % point of chi-square: 0.01 where the model holds", 4),
+    _judged("r2_median", "Median share of the decay that the fits explain", 4),
+    _judged("odd_even_median", "Median odd/even-echo index: above 0 where refocusing is imperfect", 4),
+    _judged("decay_variance_median", "Median variance about the fitted decay over its first echo squared", 6),
 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from t2disc.errors import FitError
-from t2disc.model import DiscLabels, EchoStack, ModelSensitivity, T2Map
+from t2disc.model import DiscLabels, EchoStack, FitQuality, ModelSensitivity, T2Map
 
 if TYPE_CHECKING:
     from t2disc.model.protocol import FitSettings
@@ -30,6 +30,13 @@ def fit_visit(stack: EchoStack, settings: FitSettings) -> T2Map:
         min_snr=settings.min_snr,
         options=settings.options,
     )
+
+
+def judge_visit(stack: EchoStack, t2map: T2Map) -> FitQuality:
+    """Tell how well the fitted curves describe the signal, voxel by voxel."""
+    from t2disc.fit import judge_fit
+
+    return judge_fit(stack, t2map)
 
 
 def see_other_models(

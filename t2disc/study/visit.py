@@ -13,8 +13,10 @@ from t2disc.errors import T2DiscError
 from t2disc.model import (
     DiscLabels,
     DiscMeasure,
+    DiscQuality,
     EchoMotion,
     EchoStack,
+    FitQuality,
     Inventory,
     LabelMap,
     ModelSensitivity,
@@ -24,7 +26,7 @@ from t2disc.model import (
 )
 from t2disc.model.levels import level_or_none
 from t2disc.model.review import ReviewCode, ReviewReason
-from t2disc.study.fits import fit_visit, see_other_models
+from t2disc.study.fits import fit_visit, judge_visit, see_other_models
 from t2disc.study.labels import LabelFolders, find_label_file, read_labels
 from t2disc.study.notes import acquisition_notes, fit_notes, label_notes, motion_notes
 
@@ -43,7 +45,9 @@ class VisitResult:
     motion: EchoMotion
     discs: DiscLabels
     t2map: T2Map
+    quality: FitQuality
     measures: tuple[DiscMeasure, ...]
+    disc_quality: tuple[DiscQuality, ...]
     facts: store.FitFacts
     regions: store.RegionFacts
     sensitivity: tuple[RoiSensitivity, ...]
@@ -83,7 +87,7 @@ def analyse_visit(visit: Visit, protocol: Protocol, folders: LabelFolders = NO_F
     InputError
         What the hospital sent cannot be used; the code says why.
     """
-    from t2disc.measure import compare_schemes, measure_discs
+    from t2disc.measure import compare_schemes, measure_discs, measure_quality
     from t2disc.register import align_echoes
     from t2disc.segment import find_discs
 
@@ -92,6 +96,7 @@ def analyse_visit(visit: Visit, protocol: Protocol, folders: LabelFolders = NO_F
     found = find_discs(stack, labels, segment=protocol.segment, regions=protocol.regions)
     discs = with_index_level(found, visit.index_level)
     t2map = fit_visit(stack, protocol.fit)
+    quality = judge_visit(stack, t2map)
     measures = measure_discs(t2map, discs)
     by_model, remarks = see_other_models(stack, discs, t2map, protocol.fit)
     return VisitResult(
@@ -100,7 +105,9 @@ def analyse_visit(visit: Visit, protocol: Protocol, folders: LabelFolders = NO_F
         motion=motion,
         discs=discs,
         t2map=t2map,
+        quality=quality,
         measures=measures,
+        disc_quality=measure_quality(quality, discs),
         facts=store.FitFacts.of(stack, t2map, min_snr=protocol.fit.min_snr),
         regions=store.RegionFacts.of(protocol.regions),
         sensitivity=compare_schemes(measures),
@@ -190,6 +197,7 @@ def visit_record(result: VisitResult, remarks: Sequence[str] = ()) -> store.Visi
         left_out=stack.left_out,
         notes=notes,
         measures=result.measures,
+        disc_quality=result.disc_quality,
         roi_sensitivity=result.sensitivity,
         model_sensitivity=result.model_sensitivity,
     )
@@ -217,6 +225,7 @@ def visit_files(result: VisitResult) -> tuple[store.StoredFile, ...]:
     stem = result.visit.stem
     return (
         *store.map_files(stem, result.t2map, result.facts, result.stack.acquisition),
+        *store.quality_files(stem, result.quality),
         *store.label_files(stem, result.discs),
     )
 
