@@ -19,6 +19,7 @@ Rows = Any
 """Numbers of B voxels, ``(B,)``, in the arrays of any namespace."""
 
 MOST_STEPS = 40
+BRIGHTEST = 1e100  # in units of sigma: the square of more is not finite
 BLOCK = 16384  # voxels: fewer, and the last ones to settle cost more than all others
 
 
@@ -36,19 +37,21 @@ class ClimbSolver:
         backend = self._problem.backend
         reason = judge_signal(signal)
         unit = np.abs(signal).max(axis=0) if self._is_least_squares else np.full(reason.size, self._problem.sigma)
-        measured = backend.asarray(_made_usable(signal / unit, reason, self._problem.train))
+        relative = signal / unit
+        reason[(np.abs(relative).max(axis=0) > BRIGHTEST) & (reason == Flag.OK)] = Flag.NOT_FINITE
+        measured = backend.asarray(_made_usable(relative, reason, self._problem.train))
         if b1 is not None:
             self._curve.know(backend.asarray(b1))  # type: ignore[attr-defined]
         start = self._curve.start(self._without_floor(measured))
         found = climb(self._curve, self._likelihood, measured, start, backend.xp, most_steps=MOST_STEPS)
-        covariance, is_known = self._covariance(found)
+        shape, covariance, is_known = self._covariance(found)
         spread = tuple(backend.xp.sqrt(row[-1]) for row in covariance)
         values, slopes = self._curve.report(found.parameters, spread)
         reported = _propagated(slopes, covariance)
         told = [backend.to_numpy(row) for row in values]
         errors = [[backend.to_numpy(cell) for cell in row] for row in reported]
         flag = _flag(self._problem.train, told[0], backend.to_numpy(found.is_settled), backend.to_numpy(is_known))
-        if (doubt := self._curve.doubt(found.parameters, covariance)) is not None:
+        if (doubt := self._curve.doubt(found.parameters, shape)) is not None:
             flag = np.where(flag, flag, backend.to_numpy(doubt).astype(np.uint8))
         return self._block_fit(told, errors, np.where(reason, reason, flag), unit)
 
@@ -60,8 +63,8 @@ class ClimbSolver:
         square = measured * measured - 2.0 * n_channels
         return xp.sqrt(xp.maximum(square, xp.full_like(square, 0.01)))
 
-    def _covariance(self, found: Climb) -> tuple[Matrix, Rows]:
-        """Return the covariance of the curve's parameters, and where there is one.
+    def _covariance(self, found: Climb) -> tuple[Matrix, Matrix, Rows]:
+        """Return the covariance of the curve's parameters but for the noise, with it, and where there is one.
 
         Least squares: ``SSE / (n - P) (J'J)**-1``. Known sigma: the inverse of the observed information.
 
@@ -74,9 +77,10 @@ class ClimbSolver:
         if not self._is_least_squares:
             xp = self._problem.backend.xp
             observed, is_sharp = inverse(found.bend)
-            return _chosen(is_sharp, observed, covariance, xp), is_sharp | is_known
+            chosen = _chosen(is_sharp, observed, covariance, xp)
+            return chosen, chosen, is_sharp | is_known
         variance = found.residual / n_left if n_left else found.residual * float("nan")
-        return tuple(tuple(cell * variance for cell in row) for row in covariance), is_known
+        return covariance, tuple(tuple(cell * variance for cell in row) for row in covariance), is_known
 
     def _block_fit(
         self, told: list[NDArray[Any]], errors: list[list[NDArray[Any]]], flag: NDArray[Any], unit: NDArray[Any]

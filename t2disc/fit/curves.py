@@ -66,7 +66,10 @@ class Curve(Protocol):
         """Return what is told of the parameters; ``spread`` are their standard errors."""
 
     def doubt(self, parameters: tuple[Rows, ...], covariance: Matrix) -> Rows | None:
-        """Return a flag of the curve's own for each voxel, 0 for none; ``None`` for a curve without."""
+        """Return a flag of the curve's own for each voxel, 0 for none; ``None`` for a curve without.
+
+        ``covariance`` may be any multiple of it: with no degree of freedom left its size is not known.
+        """
 
 
 class MonoCurve:

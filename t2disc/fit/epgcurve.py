@@ -20,10 +20,11 @@ LEAST_FOLD = 1e-8  # u = (1 - b)**2 at which b counts as 1
 B1_AT_FOLD = 1.0 - 1.001 * LEAST_FOLD**0.5  # from here on a fitted b rests on its bound, also in float32
 STEP_LOG_T2_AT_MOST = 0.5
 STEP_FOLD_AT_MOST = 0.06
+FOLD_NEAR = 0.003  # near b = 1 all of u is below this, and its steps count more
 EDGE = 1e-9  # of the table, in ln T2
 START_B1 = (0.985, 0.95, 0.91, 0.865, 0.81, 0.74, 0.66, 0.56)
 MOST_ALIKE = 0.995  # correlation of T2 and u: beyond it, not knowing B1 makes T2 ten times less sure
-N_START_T2 = 20
+N_START_T2 = 60
 N_START_COMPONENTS = 5  # of the curves' space; the rest is below 1e-3 of it
 
 
@@ -113,7 +114,8 @@ class EpgCurve:
         y = xp.clip(log_t2 + share * by_log_t2, low, high)
         u = xp.clip(fold + share * by_fold, LEAST_FOLD, self._most_fold)
         after = xp.maximum(amplitude + share * by_amplitude, SHARE_LEFT * amplitude)
-        size = xp.maximum(xp.abs(by_log_t2), xp.maximum(xp.abs(by_fold), xp.abs(by_amplitude) / amplitude))
+        folded = xp.abs(by_fold) / xp.minimum(10 * (fold + FOLD_NEAR), xp.ones_like(fold))
+        size = xp.maximum(xp.abs(by_log_t2), xp.maximum(folded, xp.abs(by_amplitude) / amplitude))
         is_leaving = ((log_t2 <= low + EDGE) & (by_log_t2 < 0)) | ((log_t2 >= high - EDGE) & (by_log_t2 > 0))
         return (after, y, u), xp.where(is_leaving, xp.zeros_like(size), size)
 
@@ -149,8 +151,8 @@ class EpgGivenCurve(EpgCurve):
         self._b1 = b1
 
     def start(self, signal: Rows) -> tuple[Rows, ...]:
-        """Begin at the nearest atom of a dictionary, whatever its b."""
-        return self._dictionary.nearest(signal)[:2]
+        """Begin at the nearest of a dictionary's atoms whose b is near the one given."""
+        return self._dictionary.nearest(signal, self._b1)[:2]
 
     def echoes(self, parameters: tuple[Rows, ...], voxels: Rows | None = None) -> Iterator[Terms]:
         """Yield the echoes, first to last; derivatives by A and y."""
@@ -215,19 +217,34 @@ class Dictionary:
         self._log_t2 = backend.asarray(np.repeat(table.log_t2[rows], columns.size))
         self._b1 = backend.asarray(np.tile(table.b1[columns], rows.size))
         self._norms = backend.asarray(self._lengths)
+        self._columns = table.b1[columns]
 
-    def nearest(self, signal: Rows) -> tuple[Rows, Rows, Rows]:
-        """Return amplitude, ln T2 and b of the nearest atom of ``(E, B)`` signals."""
+    def nearest(self, signal: Rows, b1: Rows | None = None) -> tuple[Rows, Rows, Rows]:
+        """Return amplitude, ln T2 and b of the nearest atom of ``(E, B)`` signals; of those about a b that is given."""
         xp = self._backend.xp
+        handicaps = self._handicaps(b1)
         parts = [xp.astype(_weighted(signal, weights, xp), xp.float32) for weights in self._basis.T]
         best, which = xp.zeros_like(parts[0]) - 1e30, xp.zeros_like(parts[0])
         for atom, place in enumerate(self._places.T):
             cosine = sum(float(weight) * part for weight, part in zip(place, parts, strict=True))
+            if handicaps:
+                cosine = cosine - handicaps[atom % len(handicaps)]
             which = xp.where(cosine > best, xp.full_like(which, atom), which)
             best = xp.maximum(best, cosine)
         which, best = xp.astype(which, xp.int64), xp.astype(best, signal.dtype)
         amplitude = xp.maximum(best, 1e-9 * xp.ones_like(best)) / xp.take(self._norms, which)
         return amplitude, xp.take(self._log_t2, which), xp.take(self._b1, which)
+
+    def _handicaps(self, b1: Rows | None) -> list[Rows]:
+        """Return for every b of the atoms how much too far it is from the voxels' own, folded to 1 and below."""
+        if b1 is None:
+            return []
+        xp = self._backend.xp
+        off = [xp.abs(1.0 - xp.abs(1.0 - b1) - float(b)) for b in self._columns]
+        least = off[0]
+        for other in off[1:]:
+            least = xp.minimum(least, other)
+        return [xp.astype(1e9 * (here - least), xp.float32) for here in off]
 
 
 def _weighted(signal: Rows, weights: Any, xp: Any) -> Rows:

@@ -100,6 +100,7 @@ def _added(rows: Floats) -> Floats:
 def _flag(train: EchoTrain, signal: NDArray[Any], rate: Floats, t2_ms: Floats) -> NDArray[np.uint8]:
     outside = (t2_ms < train.shortest_t2_ms) | (t2_ms > train.longest_t2_ms)
     flag = np.where(outside, np.uint8(Flag.BEYOND_ECHO_RANGE), np.uint8(Flag.OK))
+    flag[~np.isfinite(t2_ms)] = Flag.BEYOND_ECHO_RANGE  # an echo too weak for its weight to be held
     flag[rate <= 1e-9 / train.spacing_ms] = Flag.NOT_DECAYING
     flag[(signal <= 0).any(axis=0)] = Flag.NO_SIGNAL
     unusable = judge_signal(signal)
