@@ -54,14 +54,18 @@ def contaminated_trains(
     t1_ms: float = 1200,
     snr: float = 50,
     simulate: Callable[..., Floats] = cpmg_trains,
+    is_snr_alike: bool = False,
 ) -> Trains:
     """Trains of uniform T2, B1 and S0 with Rician noise of one sigma: the median first echo / ``snr``.
 
-    The voxels are the same whatever the number of echoes and the noise; an ``snr`` of infinity is no noise.
+    The voxels are the same whatever the number of echoes and the noise; an ``snr`` of infinity is no noise. With
+    ``is_snr_alike`` every first echo is 1000, and ``snr`` that of every voxel.
     """
     truth, noise = np.random.default_rng((seed, 0)), np.random.default_rng((seed, 1))
     voxel_t2_ms, voxel_b1 = truth.uniform(*t2_ms, n), truth.uniform(*b1, n)
     clean = truth.uniform(500, 1500, n)[:, None] * simulate(voxel_t2_ms, voxel_b1, n_echoes, t1_ms=t1_ms)
+    if is_snr_alike:
+        clean *= 1000 / clean[:, :1]
     sigma = float(np.median(clean[:, 0]) / snr)
     real, imaginary = noise.normal(0, sigma, (2, *clean.shape))
     echo_times_ms = SPACING_MS * np.arange(1, n_echoes + 1)
