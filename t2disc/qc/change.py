@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from t2disc.errors import ArgumentInvalid
-from t2disc.model import LEVELS, SCHEME_OF, Change, DiscLabels, MeasuredVisit, Roi, VisitMatch
+from t2disc.model import LEVELS, Change, DiscLabels, MeasuredVisit, Roi, VisitMatch
 from t2disc.model.grids import require_same_grid
+from t2disc.qc.asked import require_region, require_slice
 from t2disc.qc.carried import ViewedSlice, carried_slice, difference_ms, own_slice
 from t2disc.qc.forest import ROI_WORDS, Row, draw_rows, legend_of, notes_of, spread_in
 from t2disc.qc.panels import (
@@ -29,7 +29,7 @@ from t2disc.qc.panels import (
     require_rising,
     windowed,
 )
-from t2disc.qc.views import Box, SagittalView, crop_box, sagittal_view
+from t2disc.qc.views import Box, SagittalView, best_slice, crop_box, sagittal_view
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -157,8 +157,7 @@ def _require_sound(
 ) -> None:
     require_same_grid(baseline.t2map, baseline.discs)
     require_same_grid(followup.t2map, followup.discs)
-    if region not in SCHEME_OF:
-        raise ArgumentInvalid("an unknown region", expected=f"one of {', '.join(SCHEME_OF)}")
+    require_region(region)
     if roi not in get_args(Roi):
         raise ArgumentInvalid("unknown outlines", expected=f"one of {', '.join(get_args(Roi))}")
     if index_level is not None and index_level not in LEVELS:
@@ -169,9 +168,8 @@ def _place(discs: DiscLabels, slice_index: int | None) -> _Place:
     """Return the slice, the part of it that holds all discs, and the scale at which it fits a panel."""
     view = sagittal_view(discs.affine)
     labels = view.turn(discs.discs)
-    index = _best_slice(labels) if slice_index is None else slice_index
-    if not 0 <= index < len(labels):
-        raise ArgumentInvalid(f"slice {index}", expected=f"one of 0 to {len(labels) - 1}")
+    index = best_slice(labels) if slice_index is None else slice_index
+    require_slice(index, len(labels))
     box = crop_box(labels > 0, view, MARGINS_MM)
     high_mm, wide_mm = (
         (part.stop - part.start) * mm for part, mm in zip(box, (view.row_mm, view.column_mm), strict=True)
@@ -179,15 +177,6 @@ def _place(discs: DiscLabels, slice_index: int | None) -> _Place:
     width_in = min(max(_HEIGHT_IN * wide_mm / high_mm, _NARROWEST_IN), _WIDEST_IN)
     scale = max(high_mm / _HEIGHT_IN, wide_mm / width_in)
     return _Place(view=view, index=index, box=box, width_in=width_in, mm_per_in=scale)
-
-
-def _best_slice(labels: NDArray[np.uint8]) -> int:
-    """Return the slice in which the worst cut of all discs is largest, in shares of a disc's largest; or the middle."""
-    areas = np.array([(labels == number).sum(axis=(1, 2)) for number in np.unique(labels[labels > 0])])
-    if areas.size == 0:
-        return len(labels) // 2
-    shares = areas / areas.max(axis=1, keepdims=True)
-    return max(range(len(labels)), key=lambda index: (shares[:, index].min(), shares[:, index].sum()))
 
 
 def _chosen(changes: Sequence[Change], region: str, roi: Roi) -> dict[str, Change]:

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from t2disc.errors import ArgumentInvalid
-from t2disc.model import REGION_PARTS, DiscLabels, EchoStack, Flag, T2Map
+from t2disc.model import DiscLabels, EchoStack, Flag, T2Map
 from t2disc.model.grids import require_same_grid
+from t2disc.qc.asked import region_mask
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,7 +65,7 @@ def plot_decay(stack: EchoStack, t2map: T2Map, discs: DiscLabels, level: str, re
     Source: noise floor, Gudbjartsson and Patz 1995, magnitude of pure noise.
     """
     require_same_grid(stack, t2map, discs)
-    decay = _mean_decay(stack, t2map, _region_mask(discs, level, region))
+    decay = _mean_decay(stack, t2map, region_mask(discs, level, region))
     figure = Figure(figsize=(6.4, 5.2), dpi=110, layout="constrained")
     signal_axes, residual_axes = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     _draw_signal(signal_axes, decay)
@@ -79,14 +79,6 @@ def _mean_curve(decay: _Decay, times_ms: NDArray[np.float64]) -> NDArray[np.floa
     """Return ``mean_v S0_v exp(-t / T2_v)`` at times ``(T,)``."""
     mean: NDArray[np.float64] = (decay.s0 * np.exp(-times_ms[:, None] / decay.t2_ms)).mean(axis=1)
     return mean
-
-
-def _region_mask(discs: DiscLabels, level: str, region: str) -> NDArray[np.bool_]:
-    if level not in discs.levels:
-        raise ArgumentInvalid("a level that is not labelled", expected=f"one of {', '.join(discs.levels) or 'none'}")
-    if region not in REGION_PARTS:
-        raise ArgumentInvalid("an unknown region", expected=f"one of {', '.join(REGION_PARTS)}")
-    return discs.mask(level, region)
 
 
 def _mean_decay(stack: EchoStack, t2map: T2Map, inside: NDArray[np.bool_]) -> _Decay:

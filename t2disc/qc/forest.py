@@ -13,13 +13,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from t2disc.model import LEVELS, Change, DiscMatch, MatchCode, Repeatability, Roi
+from t2disc.qc.charts import BAND, CONTROL, INDEX, INK, QUIET
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
-
-CONTROL, INDEX, BAND = "#0072b2", "#d55e00", "#d9d9d9"  # told apart by every reader (Okabe and Ito 2008)
-_INK, _QUIET = "#000000", "#595959"
 
 ROI_WORDS: Mapping[Roi, str] = {
     "matched": "where both visits' outlines agree",
@@ -144,7 +142,7 @@ def draw_rows(axes: Axes, rows: Sequence[Row], height_in: float, label: str) -> 
     """Draw a row for each level; the axes run down in inches, and to the right in % of baseline."""
     reach_pct = _reach_pct(rows)
     axes.set(xlim=(-reach_pct * _ROOM, reach_pct * _ROOM), ylim=(height_in, 0), xlabel=label)
-    axes.axvline(0, color=_INK, lw=0.8, zorder=1)
+    axes.axvline(0, color=INK, lw=0.8, zorder=1)
     for row in rows:
         axes.axhline(row.down_in, color=BAND, lw=0.6, zorder=0)
         _draw_band(axes, row, reach_pct)
@@ -190,20 +188,20 @@ def _write_row(axes: Axes, row: Row) -> None:
     """Write the numbers to the right of a row, and below them what the reader should know."""
     place = axes.get_yaxis_transform()
     notes = "\n".join(textwrap.wrap("; ".join(row.notes), _WIDTH))
-    style: dict[str, Any] = {"transform": place, "fontsize": 8, "color": _QUIET, "style": "italic"}
+    style: dict[str, Any] = {"transform": place, "fontsize": 8, "color": QUIET, "style": "italic"}
     if row.change is None or not row.has_dot:
         axes.text(_MEDIANS, row.down_in, notes, va="center", **style)
         return
     for share, words in ((_MEDIANS, _medians(row.change)), (_CHANGES, _change(row.change))):
         weight = "bold" if row.is_index else "normal"
-        axes.text(share, row.down_in, words, transform=place, fontsize=9, va="center", color=_INK, weight=weight)
+        axes.text(share, row.down_in, words, transform=place, fontsize=9, va="center", color=INK, weight=weight)
     axes.text(_MEDIANS, row.down_in + 0.1, notes, va="top", **style)
 
 
 def _head_columns(axes: Axes) -> None:
     """Write above the numbers what they are."""
     for share, words in ((_MEDIANS, "Medians in ms"), (_CHANGES, "Change in % (95 % interval)")):
-        axes.text(share, 1.015, words, transform=axes.transAxes, fontsize=9, va="bottom", color=_QUIET)
+        axes.text(share, 1.015, words, transform=axes.transAxes, fontsize=9, va="bottom", color=QUIET)
 
 
 def _name_rows(axes: Axes, rows: Sequence[Row]) -> None:
@@ -212,7 +210,7 @@ def _name_rows(axes: Axes, rows: Sequence[Row]) -> None:
     axes.set_yticks([row.down_in for row in rows], names)
     axes.tick_params(axis="y", length=0)
     for name, row in zip(axes.get_yticklabels(), rows, strict=True):
-        name.set(fontsize=10, color=INDEX if row.is_index else _INK, weight="bold" if row.is_index else "normal")
+        name.set(fontsize=10, color=INDEX if row.is_index else INK, weight="bold" if row.is_index else "normal")
 
 
 def legend_of(rows: Sequence[Row]) -> list[Artist]:

@@ -70,6 +70,15 @@ def crop_box(inside: NDArray[np.bool_], view: SagittalView, margins_mm: tuple[fl
     )
 
 
+def best_slice(labels: NDArray[np.uint8]) -> int:
+    """Return the slice in which the worst cut of all discs is largest, in shares of a disc's largest; or the middle."""
+    areas = np.array([(labels == number).sum(axis=(1, 2)) for number in np.unique(labels[labels > 0])])
+    if areas.size == 0:
+        return len(labels) // 2
+    shares = areas / areas.max(axis=1, keepdims=True)
+    return max(range(len(labels)), key=lambda index: (shares[:, index].min(), shares[:, index].sum()))
+
+
 def _span(found: NDArray[np.intp], n: int, margin: float) -> slice:
     if found.size == 0:
         return slice(0, n)
