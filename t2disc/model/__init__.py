@@ -3,6 +3,7 @@
 :mod:`t2disc.model.protocol` is not re-exported: it loads pydantic, which most rooms do without.
 """
 
+from t2disc.model.cohort import StudyChange
 from t2disc.model.drift import Agreement, Drift
 from t2disc.model.fitting import PULSES, EchoChoice, ModelOptions, SliceProfile
 from t2disc.model.inventory import Identity, Inventory
@@ -79,6 +80,7 @@ __all__ = [
     "RoiSensitivity",
     "Scheme",
     "SliceProfile",
+    "StudyChange",
     "T2Map",
     "Visit",
     "VisitMatch",

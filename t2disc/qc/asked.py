@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from t2disc.errors import ArgumentInvalid
-from t2disc.model import SCHEME_OF, DiscLabels
+from t2disc.model import ROIS, SCHEME_OF, DiscLabels
 
 
 def region_mask(discs: DiscLabels, level: str, region: str) -> NDArray[np.bool_]:
@@ -59,3 +59,29 @@ def require_region(region: str) -> None:
     """
     if region not in SCHEME_OF:
         raise ArgumentInvalid("an unknown region", expected=f"one of {', '.join(SCHEME_OF)}")
+
+
+def require_roi(roi: str) -> None:
+    """Refuse a name of outlines that is none.
+
+    Raises
+    ------
+    ArgumentInvalid
+        ``argument-invalid``
+    """
+    if roi not in ROIS:
+        raise ArgumentInvalid("unknown outlines", expected=f"one of {', '.join(ROIS)}")
+
+
+def require_pairs(one: ArrayLike, other: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return two lists of numbers ``(N,)`` that belong together, one by one.
+
+    Raises
+    ------
+    ArgumentInvalid
+        ``argument-invalid``: not two lists of one length.
+    """
+    first, second = np.asarray(one, np.float64), np.asarray(other, np.float64)
+    if first.ndim != 1 or first.shape != second.shape:
+        raise ArgumentInvalid(f"numbers of shapes {first.shape} and {second.shape}", expected="two lists of one length")
+    return first, second

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -13,12 +13,13 @@ from matplotlib.figure import Figure
 from t2disc.errors import ArgumentInvalid
 from t2disc.model import LEVELS, Change, DiscLabels, MeasuredVisit, Roi, VisitMatch
 from t2disc.model.grids import require_same_grid
-from t2disc.qc.asked import require_region, require_slice
+from t2disc.qc.asked import require_region, require_roi, require_slice
 from t2disc.qc.carried import ViewedSlice, carried_slice, difference_ms, own_slice
 from t2disc.qc.forest import ROI_WORDS, Row, draw_rows, legend_of, notes_of, spread_in
 from t2disc.qc.panels import (
     MARGINS_MM,
     T2_RANGE_MS,
+    axes_in,
     draw_borders,
     draw_colour,
     draw_grey,
@@ -158,8 +159,7 @@ def _require_sound(
     require_same_grid(baseline.t2map, baseline.discs)
     require_same_grid(followup.t2map, followup.discs)
     require_region(region)
-    if roi not in get_args(Roi):
-        raise ArgumentInvalid("unknown outlines", expected=f"one of {', '.join(get_args(Roi))}")
+    require_roi(roi)
     if index_level is not None and index_level not in LEVELS:
         raise ArgumentInvalid("an index disc that is no disc level", expected=f"one of {', '.join(LEVELS)}")
 
@@ -250,7 +250,7 @@ def _draw_pictures(
 
 def _panel(figure: Figure, place: _Place, number: int) -> Axes:
     """Return black axes for one of the three pictures."""
-    axes = _axes_in(figure, (_left_in(place, number), _BOTTOM_IN, place.width_in, _HEIGHT_IN))
+    axes = axes_in(figure, (_left_in(place, number), _BOTTOM_IN, place.width_in, _HEIGHT_IN))
     axes.set(facecolor="black", xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     return axes
@@ -259,13 +259,6 @@ def _panel(figure: Figure, place: _Place, number: int) -> Axes:
 def _left_in(place: _Place, number: int) -> float:
     """Return where a picture begins, inches from the left of the figure."""
     return _EDGE_IN + number * (place.width_in + _GAP_IN)
-
-
-def _axes_in(figure: Figure, box_in: tuple[float, float, float, float]) -> Axes:
-    """Return axes in a box of left, bottom, width and height, inches."""
-    wide, high = figure.get_size_inches()
-    left, bottom, width, height = box_in
-    return figure.add_axes((left / wide, bottom / high, width / wide, height / high))
 
 
 def _draw_baseline(
@@ -315,7 +308,7 @@ def _draw_bar(figure: Figure, panel: Axes, place: _Place, panels: tuple[int, int
     """Draw a colour bar below the first to the last of some panels."""
     left, right = _left_in(place, panels[0]), _left_in(place, panels[1]) + place.width_in
     inset = 0.12 * (right - left)
-    axes = _axes_in(figure, (left + inset, _BOTTOM_IN - 0.3, right - left - 2 * inset, 0.14))
+    axes = axes_in(figure, (left + inset, _BOTTOM_IN - 0.3, right - left - 2 * inset, 0.14))
     bar: Any = figure.colorbar(panel.images[-1], cax=axes, orientation="horizontal", extend=extend)
     bar.set_label(label, fontsize=10)
     bar.set_ticks(np.linspace(*panel.images[-1].get_clim(), 5))
@@ -325,7 +318,7 @@ def _draw_bar(figure: Figure, panel: Axes, place: _Place, panels: tuple[int, int
 # ------------------------------------------------------------------------------------------------ changes
 def _draw_changes(figure: Figure, rows: Sequence[Row], place: _Place, what: str, roi: Roi) -> None:
     left = _left_in(place, 3) + _NAMES_IN
-    axes = _axes_in(figure, (left, _BOTTOM_IN, _ROWS_IN, _HEIGHT_IN))
+    axes = axes_in(figure, (left, _BOTTOM_IN, _ROWS_IN, _HEIGHT_IN))
     draw_rows(axes, rows, _HEIGHT_IN, f"Change of median {what} (% of baseline)")
     axes.set_title(f"Median {what}, {ROI_WORDS[roi]}", fontsize=10, loc="left", pad=22)
     wide, high = figure.get_size_inches()

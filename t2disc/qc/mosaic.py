@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 
 from t2disc.errors import ArgumentInvalid
 from t2disc.model import DiscLabels, EchoStack
-from t2disc.qc.panels import MARGINS_MM, draw_borders, draw_grey, mark_sides, name_discs, windowed
+from t2disc.qc.panels import MARGINS_MM, axes_in, draw_borders, draw_grey, mark_sides, name_discs, windowed
 from t2disc.qc.views import Box, SagittalView, crop_box, sagittal_view
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MOST_WITHOUT_DISCS = 6
-_HEIGHT_IN, _SMALL_HEIGHT_IN = 5.2, 3.6  # of a panel; of many
+HEIGHT_IN, SMALL_HEIGHT_IN = 5.2, 3.6  # of a panel; of one among many
 _MANY = 8
-_WIDEST_IN = 16.0
+_WIDEST_IN = 10.0  # with the room at the right side; readable on a page 800 pixels wide
 _GAP_IN = 0.04
 
 
@@ -45,16 +45,15 @@ class Mosaic:
 
     def side_axes(self, box: tuple[float, float, float, float]) -> Axes:
         """Return axes in the room at the right side: left, bottom, width, height in inches, from its lower left."""
-        width_in, height_in = self.figure.get_size_inches()
         left, bottom, wide, high = box
-        start = width_in - self.side_in + left
-        return self.figure.add_axes((start / width_in, bottom / height_in, wide / width_in, high / height_in))
+        start = float(self.figure.get_size_inches()[0]) - self.side_in
+        return axes_in(self.figure, (start + left, bottom, wide, high))
 
 
-def lay_out(discs: DiscLabels, slices: Sequence[int] | None, side_in: float, least_in: float = 0.0) -> Mosaic:
+def lay_out(discs: DiscLabels, slices: Sequence[int] | None, side_in: float, high_in: float = HEIGHT_IN) -> Mosaic:
     """Return an empty mosaic of the slices asked for, or of all that cross a disc.
 
-    ``least_in`` is the least height that the room at the right side needs.
+    ``side_in`` is the width of the room at the right side, ``high_in`` the height of a panel where they are few.
 
     Raises
     ------
@@ -65,7 +64,7 @@ def lay_out(discs: DiscLabels, slices: Sequence[int] | None, side_in: float, lea
     labels = view.turn(discs.discs)
     chosen = _chosen_slices(labels, slices, view, discs.shape)
     box = crop_box(labels[chosen] > 0, view, MARGINS_MM)
-    figure, panels = _panels(len(chosen), labels[0][box].shape, view, side_in, least_in)
+    figure, panels = _panels(len(chosen), labels[0][box].shape, view, side_in, high_in)
     return Mosaic(
         figure=figure,
         panels=tuple(panels),
@@ -122,21 +121,21 @@ def _slices_of_interest(labels: NDArray[np.uint8]) -> list[int]:
 
 # ------------------------------------------------------------------------------------------------ places
 def _panels(
-    n: int, shape: tuple[int, ...], view: SagittalView, side_in: float, least_in: float
+    n: int, shape: tuple[int, ...], view: SagittalView, side_in: float, high_in: float
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure with n panels of the proportions of the part shown, in as few rows as fit, evenly filled."""
-    high_in = _HEIGHT_IN if n <= _MANY else _SMALL_HEIGHT_IN
+    high_in = high_in if n <= _MANY else min(high_in, SMALL_HEIGHT_IN)
     wide_in = high_in * shape[1] * view.column_mm / (shape[0] * view.row_mm)
-    n_rows = math.ceil(n * wide_in / _WIDEST_IN)
+    n_rows = math.ceil(n / max(int((_WIDEST_IN - side_in) / (wide_in + _GAP_IN)), 1))
     n_columns = math.ceil(n / n_rows)
     width_in = n_columns * (wide_in + _GAP_IN) + side_in
-    height_in = max(n_rows * (high_in + _GAP_IN), least_in)
+    height_in = n_rows * (high_in + _GAP_IN)
     figure = Figure(figsize=(width_in, height_in), dpi=110, facecolor="black")
     panels = []
     for place in range(n):
         row, column = divmod(place, n_columns)
         left_in, bottom_in = column * (wide_in + _GAP_IN), height_in - (row + 1) * (high_in + _GAP_IN)
-        axes = figure.add_axes((left_in / width_in, bottom_in / height_in, wide_in / width_in, high_in / height_in))
+        axes = axes_in(figure, (left_in, bottom_in, wide_in, high_in))
         axes.set_axis_off()
         panels.append(axes)
     return figure, panels

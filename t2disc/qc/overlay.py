@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
 from t2disc.model import DiscLabels, EchoStack, T2Map
 from t2disc.model.grids import require_same_grid
-from t2disc.qc.mosaic import Mosaic, draw_anatomy, draw_discs, lay_out, within_discs
-from t2disc.qc.panels import T2_RANGE_MS, draw_colour, draw_scale, require_rising
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from t2disc.qc.mosaic import draw_anatomy, draw_discs, lay_out, within_discs
+from t2disc.qc.panels import T2_RANGE_MS, draw_colour, draw_scale, draw_white_bar, require_rising
 
 _BAR_IN = 0.95
 
@@ -60,14 +56,7 @@ def plot_t2_overlay(
         draw_colour(axes, t2_ms, t2_range_ms, mosaic.view)
     draw_discs(mosaic, discs)
     draw_scale(mosaic.panels[0], mosaic.view)
-    _draw_colour_bar(mosaic, mosaic.panels[0], t2_range_ms, stack.acquisition.quantity)
-    return mosaic.figure
-
-
-def _draw_colour_bar(mosaic: Mosaic, panel: Axes, t2_range_ms: tuple[float, float], quantity: str) -> None:
     _, height_in = mosaic.figure.get_size_inches()
     place = mosaic.side_axes((0.12, 0.6, 0.16, height_in - 1.2))
-    bar = mosaic.figure.colorbar(panel.images[-1], cax=place, extend="max" if t2_range_ms[0] <= 0 else "both")
-    bar.set_label(f"{quantity} (ms)", color="white", fontsize=10)
-    bar.ax.tick_params(colors="white", labelsize=9)
-    bar.outline.set_edgecolor("white")
+    draw_white_bar(place, mosaic.panels[0], t2_range_ms, f"{stack.acquisition.quantity} (ms)")
+    return mosaic.figure

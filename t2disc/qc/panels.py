@@ -16,12 +16,13 @@ from t2disc.qc.views import SagittalView, outline
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure
 
 T2_RANGE_MS = (0.0, 200.0)
 """One colour scale for every visit and participant, so that pictures can be compared by eye."""
 
 MARGINS_MM = (16.0, 24.0)  # above and below the discs; in front, where the levels are written, and behind
-_SCALE_MM = 20.0
 
 
 def require_rising(t2_range_ms: tuple[float, float]) -> None:
@@ -35,6 +36,13 @@ def require_rising(t2_range_ms: tuple[float, float]) -> None:
     low, high = t2_range_ms
     if not (np.isfinite([low, high]).all() and low < high):
         raise ArgumentInvalid(f"a T2 range from {low} to {high} ms", expected="two rising ends in ms")
+
+
+def axes_in(figure: Figure, box_in: tuple[float, float, float, float]) -> Axes:
+    """Return axes in a box of left, bottom, width and height, inches from the figure's lower left."""
+    wide, high = figure.get_size_inches()
+    left, bottom, width, height = box_in
+    return figure.add_axes((left / wide, bottom / high, width / wide, height / high))
 
 
 def windowed(picture: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
@@ -56,12 +64,12 @@ def draw_colour(
     values_ms: NDArray[np.floating[Any]],
     range_ms: tuple[float, float],
     view: SagittalView,
-    colours: str = "viridis",
+    colours: str | Colormap = "viridis",
 ) -> None:
-    """Draw T2, or a difference of it, in colour; voxels without one stay clear."""
+    """Draw T2, a difference of it, or any other map in colour; voxels without a value stay clear."""
     axes.imshow(
         np.ma.masked_invalid(values_ms),
-        cmap=colormaps[colours],
+        cmap=colormaps[colours] if isinstance(colours, str) else colours,
         vmin=range_ms[0],
         vmax=range_ms[1],
         aspect=view.row_mm / view.column_mm,
@@ -70,14 +78,18 @@ def draw_colour(
 
 
 def draw_borders(
-    axes: Axes, labels: NDArray[np.uint8], regions: NDArray[np.uint8], nucleus_colour: str = "white"
+    axes: Axes,
+    labels: NDArray[np.uint8],
+    regions: NDArray[np.uint8],
+    nucleus_colour: str = "white",
+    widths: tuple[float, float] = (0.9, 0.4),
 ) -> None:
     """Draw the borders of discs and, thinner, of their nuclei."""
     for number in np.unique(labels[labels > 0]):
         disc = labels == number
         nucleus = outline(disc & (regions == Region.NP))
-        axes.add_collection(LineCollection(nucleus, colors=nucleus_colour, linewidths=0.4))
-        axes.add_collection(LineCollection(outline(disc), colors="white", linewidths=0.9))
+        axes.add_collection(LineCollection(nucleus, colors=nucleus_colour, linewidths=widths[1]))
+        axes.add_collection(LineCollection(outline(disc), colors="white", linewidths=widths[0]))
 
 
 def name_discs(axes: Axes, labels: NDArray[np.uint8], levels: tuple[str, ...], view: SagittalView) -> None:
@@ -117,10 +129,21 @@ def write(axes: Axes, x: float, y: float, text: str, *, in_voxels: bool = False,
     axes.text(x, y, text, transform=transform, fontsize=8, color="white", path_effects=[edge], **style)
 
 
-def draw_scale(axes: Axes, view: SagittalView) -> None:
-    """Draw a bar of 20 mm in the lower left corner."""
+def draw_scale(axes: Axes, view: SagittalView, length_mm: float = 20.0) -> None:
+    """Draw a bar of some mm in the lower left corner."""
     left, right = axes.get_xlim()
     bottom, _ = axes.get_ylim()
-    start, height = left + 0.04 * (right - left), bottom - 4 / view.row_mm
-    axes.plot([start, start + _SCALE_MM / view.column_mm], [height, height], color="white", linewidth=2)
-    write(axes, start, height - 1.5 / view.row_mm, f"{_SCALE_MM:.0f} mm", ha="left", va="bottom", in_voxels=True)
+    rise_mm = length_mm / 20
+    start, height = left + 0.04 * (right - left), bottom - 4 * rise_mm / view.row_mm
+    axes.plot([start, start + length_mm / view.column_mm], [height, height], color="white", linewidth=2)
+    above = height - 1.5 * rise_mm / view.row_mm
+    write(axes, start, above, f"{length_mm:.0f} mm", ha="left", va="bottom", in_voxels=True)
+
+
+def draw_white_bar(place: Axes, panel: Axes, t2_range_ms: tuple[float, float], label: str) -> None:
+    """Draw the upright colour bar of a panel into ``place``, white on black; it says where T2 may lie beyond."""
+    extend = "max" if t2_range_ms[0] <= 0 else "both"
+    bar: Any = place.get_figure().colorbar(panel.images[-1], cax=place, extend=extend)  # type: ignore[union-attr]
+    bar.set_label(label, color="white", fontsize=10)
+    bar.ax.tick_params(colors="white", labelsize=9)
+    bar.outline.set_edgecolor("white")

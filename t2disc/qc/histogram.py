@@ -1,0 +1,142 @@
+"""How T2 is spread within the regions of each disc, and how many voxels have none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from t2disc.model import DiscLabels, T2Map
+from t2disc.model.grids import require_same_grid
+from t2disc.qc.asked import region_mask, require_levels
+from t2disc.qc.charts import QUIET, bare, region_colours, say
+from t2disc.qc.panels import T2_RANGE_MS, require_rising
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_N_BINS = 40
+_ROW_IN, _ROOM_IN = 1.25, 1.0
+_BAR = 0.8  # of the room of a region beside the histogram
+
+
+def plot_histogram(
+    t2map: T2Map,
+    discs: DiscLabels,
+    *,
+    levels: Sequence[str] | None = None,
+    regions: Sequence[str] = ("NP", "AF"),
+    t2_range_ms: tuple[float, float] = T2_RANGE_MS,
+    quantity: str = "T2",
+) -> Figure:
+    """Show how T2 is spread over the voxels of each disc, region by region.
+
+    A row for each disc; 40 bins over one range of T2 for all discs and visits; dashed lines are medians of all voxels
+    with a T2, which are written above each row too, as they may lie beyond the range. What the bins do not show stands
+    beside them as bars: voxels below or above the range, and voxels without a T2, which are counted and never drawn as
+    0 ms.
+
+    Parameters
+    ----------
+    t2map, discs
+        Finished data of one visit, on one grid.
+    levels
+        Which discs; all when left out.
+    regions
+        Which parts of them: ``disc``, ``NP``, ``AF``, or a region of another scheme of these labels.
+    t2_range_ms
+        Ends of the T2 axis, ms; keep it the same for all visits of a study.
+    quantity
+        ``T2`` or ``T2*``, for the labels.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Save it with ``figure.savefig(path)``; PNG bytes repeat for the same data.
+
+    Raises
+    ------
+    ArgumentInvalid
+        ``argument-invalid``: different grids, a level or region that is not there, or a range that does not rise.
+    """
+    require_same_grid(t2map, discs)
+    require_rising(t2_range_ms)
+    chosen = list(discs.levels if levels is None else levels)
+    require_levels(discs, chosen)
+    figure = Figure(figsize=(8, max(len(chosen), 1) * _ROW_IN + _ROOM_IN), dpi=110, layout="constrained")
+    if not chosen:
+        say(figure.subplots(), "no disc is labelled")
+        figure.axes[0].set_axis_off()
+        return figure
+    grid = figure.subplots(len(chosen), 2, squeeze=False, sharex="col", width_ratios=(3.2, 1))
+    colours = region_colours(tuple(regions))
+    for (left, right), level in zip(grid, chosen, strict=True):
+        values = {region: t2map.t2_ms[region_mask(discs, level, region)] for region in regions}
+        for place, region in enumerate(regions):
+            _draw_bins(left, values[region], region, colours[region], t2_range_ms)
+            _draw_rest(right, values[region], place, len(regions), colours[region], t2_range_ms)
+        left.set_ylabel(f"{level}\nvoxels", fontsize=9)
+        left.set_title(_medians(values, quantity), fontsize=8.5, loc="right", color=QUIET, pad=3)
+        right.set_ylim(0, max(4.0, right.dataLim.y1) * 1.35)
+        bare(left)
+        bare(right)
+        right.set_yticks([])
+        right.spines["left"].set_visible(False)
+    _finish(figure, grid, t2_range_ms, quantity)
+    return figure
+
+
+def _draw_bins(
+    axes: Axes, values_ms: NDArray[np.float32], region: str, colour: str, t2_range_ms: tuple[float, float]
+) -> None:
+    known = values_ms[np.isfinite(values_ms)].astype(np.float64)
+    counts, edges = np.histogram(known, bins=_N_BINS, range=t2_range_ms)
+    axes.stairs(counts, edges, color=colour, fill=True, alpha=0.22)
+    axes.stairs(counts, edges, color=colour, lw=1.3, label=region)
+    if known.size:
+        axes.axvline(float(np.median(known)), color=colour, ls="--", lw=1, label=f"median of {region}")
+
+
+def _draw_rest(
+    axes: Axes,
+    values_ms: NDArray[np.float32],
+    place: int,
+    n_regions: int,
+    colour: str,
+    t2_range_ms: tuple[float, float],
+) -> None:
+    """Draw how many voxels lie outside the range, and how many have no T2, with the numbers above."""
+    counts = [
+        np.count_nonzero(values_ms < t2_range_ms[0]),
+        np.count_nonzero(values_ms > t2_range_ms[1]),
+        np.count_nonzero(~np.isfinite(values_ms)),
+    ]
+    wide = _BAR / n_regions
+    places = np.arange(3) - _BAR / 2 + (place + 0.5) * wide
+    bars = axes.bar(places, counts, wide * 0.9, color=colour, alpha=0.6)
+    axes.bar_label(bars, fontsize=8, color=QUIET, padding=1)
+
+
+def _medians(values_ms: Mapping[str, NDArray[np.float32]], quantity: str) -> str:
+    """Return the medians of the regions in a line."""
+    words = []
+    for region, found in values_ms.items():
+        known = found[np.isfinite(found)]
+        words.append(f"{region} {np.median(known):.1f} ms" if known.size else f"{region} none")
+    return f"median {quantity}: {', '.join(words)}"
+
+
+def _finish(figure: Figure, grid: NDArray[Any], t2_range_ms: tuple[float, float], quantity: str) -> None:
+    low, high = t2_range_ms
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    known = dict(zip(labels, handles, strict=True))
+    figure.legend(known.values(), known.keys(), loc="outside upper left", ncols=6, frameon=False, fontsize=9)
+    last, beside = grid[-1]
+    last.set_xlim(low, high)
+    last.set_xlabel(f"{quantity} (ms)", fontsize=10)
+    beside.set_xlim(-0.5, 2.5)
+    beside.set_xticks([0, 1, 2], [f"< {low:g}\nms", f"> {high:g}\nms", f"no\n{quantity}"])
+    beside.set_xlabel("Voxels not shown at left", fontsize=9)
