@@ -19,7 +19,7 @@ def main() -> None:
     t2map = t2disc.fit_t2(stack)
     images = ROOT / "docs" / "images"
     images.mkdir(exist_ok=True)
-    plot_t2_overlay(stack, t2map, discs).savefig(images / "overlay.png", dpi=80)
+    plot_t2_overlay(stack, t2map, discs, slices=[1, 2, 3]).savefig(images / "overlay.png", dpi=80)
     plot_decay(stack, t2map, discs, "L4/L5").savefig(images / "decay.png", dpi=80)
 
 
