@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from modelled import MODELS, TE_8, TE_16, bits, decays, noisy
 
-from t2disc.errors import ArgumentInvalid, NoiseUnknown
+from t2disc.errors import ArgumentInvalid, NoiseUnknown, TrainUnsuited
 from t2disc.fit import fit_t2, fit_voxels, t2_interval_ms
 from t2disc.model import EchoChoice, EchoStack, Flag
 
@@ -66,9 +66,9 @@ CHOICES = [EchoChoice(skip_first=1), EchoChoice(numbers=(1, 2, 3, 4, 6, 9, 12)),
 
 @pytest.mark.parametrize(
     ("name", "choice"),
-    # even echoes alone tell T2 only where B1 is known
+    # a train with gaps tells T2 only where B1 is known
     [("epg, B1 given", choice) for choice in CHOICES]
-    + [(name, choice) for name in ("epg", "epg-rician") for choice in CHOICES[:2]],
+    + [(name, choice) for name in ("epg", "epg-rician") for choice in CHOICES[:1]],
 )
 def test_stimulated_echo_models_know_which_echoes_of_the_train_they_are_given(name, choice):
     own = MODELS[name](300)
@@ -76,6 +76,20 @@ def test_stimulated_echo_models_know_which_echoes_of_the_train_they_are_given(na
     ok = fit.flag == Flag.OK
     found = ok & (np.abs(fit.t2_ms / own.t2_ms - 1) < 1e-5)
     assert found.all() if choice != CHOICES[-1] else found.mean() > 0.99  # some start at a far T2 much alike
+
+
+@pytest.mark.parametrize("choice", [*CHOICES[1:], EchoChoice(skip_first=2)])
+@pytest.mark.parametrize("name", ["epg", "epg-rician"])
+def test_stimulated_echo_models_refuse_trains_that_cannot_tell_b1(name, choice):
+    own = MODELS[name](3)
+    with pytest.raises(TrainUnsuited, match="without a gap"):
+        own.fit(own.clean, 1e6, echoes=choice)
+
+
+def test_skipping_by_two_rules_at_once_is_refused():
+    own = MODELS["mono"](3)
+    with pytest.raises(ArgumentInvalid, match="skip_first"):
+        own.fit(own.clean, skip_first=1, echoes=EchoChoice(skip_first=2))
 
 
 def test_skip_first_is_short_for_its_rule():

@@ -36,7 +36,7 @@ def test_scaling_signal_and_sigma_leaves_t2_and_scales_s0(name, scale, seed):
 
 
 @settings(max_examples=18)
-@given(name=st.sampled_from(list(MODELS)), scale=st.sampled_from([1e-3, 0.3, 1.7, 1e3]), seed=st.integers(0, 99))
+@given(name=st.sampled_from(list(MODELS)), scale=st.sampled_from([0.06, 0.3, 1.7, 15.0]), seed=st.integers(0, 99))
 def test_scaling_echo_times_and_t1_scales_t2_and_its_error(name, scale, seed):
     own = MODELS[name](40, TE_8, seed=seed)
     signal = own.noisy(SNR, seed)
@@ -348,7 +348,8 @@ def test_every_voxel_has_either_finite_numbers_within_range_or_a_reason_and_nan(
     ends = np.cumsum([len(voxels) for voxels in by_fault.values()])
     flags = dict(zip(by_fault, np.split(fit.flag, ends[:-1]), strict=True))
     assert (flags["not finite"] == Flag.NOT_FINITE).all()
-    assert set(flags["zero"]) | set(flags["negative"]) <= {Flag.NO_SIGNAL, Flag.LOW_SNR, Flag.NOT_FINITE}
+    unfit = {Flag.NO_SIGNAL, Flag.LOW_SNR, Flag.NOT_FINITE}
+    assert set(flags["zero"]) | set(flags["negative"]) <= unfit | ({Flag.B1_UNRESOLVED} if "given" in name else set())
     for fault in ("constant", "rising") if "given" not in name else ():  # with a B1 far from 1, trains may rise
         assert set(flags[fault]) <= {Flag.NOT_DECAYING, Flag.BEYOND_ECHO_RANGE, Flag.NOT_FINITE, Flag.OFFSET_UNSAFE}
 
@@ -417,16 +418,18 @@ def test_b1_must_be_one_over_nominal_and_one_per_voxel():
         own.fit(own.clean, model="mono")
 
 
-def test_a_voxel_of_unknown_b1_has_no_t2_and_says_that_something_is_not_finite():
+def test_a_voxel_of_unknown_b1_has_no_t2_and_says_so_unless_its_signal_is_not_finite_either():
     own = MODELS["epg, B1 given"](6)
     b1 = own.given["b1"].copy()
     b1[:4] = [np.nan, 0.0, np.inf, 3.0]
-    fit = own.fit(own.clean, b1=b1)
-    assert fit.flag.tolist() == [Flag.NOT_FINITE] * 4 + [Flag.OK] * 2
+    signal = own.clean.copy()
+    signal[3, 2] = np.nan
+    fit = own.fit(signal, b1=b1)
+    assert fit.flag.tolist() == [Flag.B1_UNRESOLVED] * 3 + [Flag.NOT_FINITE] + [Flag.OK] * 2
     assert np.isnan(fit.t2_ms[:4]).all()
 
 
-@pytest.mark.parametrize("n_channels", [0, 65, -1])
+@pytest.mark.parametrize("n_channels", [0, 65, -1, 1.5])
 def test_channels_that_no_coil_has_are_refused(n_channels):
     with pytest.raises(ArgumentInvalid, match="n_channels"):
         ModelOptions(n_channels=n_channels)

@@ -160,7 +160,7 @@ def test_trains_up_to_perfect_pulses_are_recovered_at_the_fold():
     t2_ms, b1 = (grid.ravel() for grid in np.meshgrid(np.geomspace(30, 300, 20), np.linspace(0.98, 1.0, 41)))
     fit = fit_voxels(1000 * cpmg_trains(t2_ms, b1, 8, t1_ms=1000), TE_8, model="epg")
     assert (fit.flag == Flag.OK).all()
-    np.testing.assert_allclose(fit.t2_ms, t2_ms, rtol=1e-5)
+    np.testing.assert_allclose(fit.t2_ms, t2_ms, rtol=2e-5)  # T2 and B1 hardly part here: 1e-8 of the curve counts
 
 
 @pytest.mark.parametrize("b1", [1.05, 1.2, 1.3])

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.special import chdtri
 
 from t2disc.errors import ArgumentInvalid
 from t2disc.measure import measure_quality
@@ -52,7 +53,8 @@ def test_each_level_and_region_has_its_medians():
     nucleus = row(rows, "L4/L5", "NP")
     median = float(np.median(chi2_red[20:-20, :, 1]))
     assert nucleus.n_judged == 60 * 40
-    assert nucleus.chi2_red_median == pytest.approx(median, rel=1e-6)
+    of_law = chdtri(6, 0.5) / 6
+    assert nucleus.chi2_red_median == pytest.approx(median / of_law, rel=1e-6)
     assert nucleus.r2_median == pytest.approx(1 - median / 1000)
     assert nucleus.odd_even_median == pytest.approx(median / 100)
     assert nucleus.decay_variance_median == pytest.approx(median / 2500)
@@ -60,8 +62,9 @@ def test_each_level_and_region_has_its_medians():
 
 @pytest.mark.parametrize("left", [1, 6, 14])
 def test_where_the_model_holds_a_hundredth_of_the_voxels_lies_beyond_the_point(left):
-    share = row(measure_quality(quality_of(drawn(left), left=left), make_discs()), "L3/L4", "disc").poor_fit_share
-    assert share == pytest.approx(0.01, abs=0.006)
+    found = row(measure_quality(quality_of(drawn(left), left=left), make_discs()), "L3/L4", "disc")
+    assert found.poor_fit_share == pytest.approx(0.01, abs=0.006)
+    assert found.chi2_red_median == pytest.approx(1.0, abs=0.08)
 
 
 def test_every_voxel_is_held_against_the_law_of_its_own_degrees_of_freedom():
@@ -80,7 +83,8 @@ def test_voxels_without_quality_count_nowhere_and_a_region_without_any_is_nan():
     rows = measure_quality(quality_of(chi2_red), make_discs())
     half, none = row(rows, "L3/L4", "disc"), row(rows, "L4/L5", "disc")
     assert half.n_judged == 50 * 40
-    assert half.chi2_red_median == pytest.approx(float(np.nanmedian(chi2_red[:, :, 0])), rel=1e-6)
+    median = float(np.nanmedian(chi2_red[:, :, 0]))
+    assert half.chi2_red_median == pytest.approx(median / (chdtri(6, 0.5) / 6), rel=1e-6)
     assert none.n_judged == 0
     assert all(math.isnan(v) for v in (none.chi2_red_median, none.r2_median, none.odd_even_median, none.poor_fit_share))
 

@@ -129,18 +129,23 @@ def _reasons_to_relabel(earlier: Earlier, wanted: Wanted) -> Iterator[str]:
         yield "pictures asked for" if wanted.with_pictures else "pictures no longer asked for"
 
 
+_ASSUMED = ("t1_ms", "refocusing_deg", "pulse", "refocusing_width", "n_channels")  # keys of [fit]
+
+
 def changed_settings(earlier: FitFacts | None, wanted: FitSettings) -> tuple[str, ...]:
     """Name the settings of the fit that differ from those of the earlier result, with both values."""
     if earlier is None:
         return ()
-    pairs = [(name, getattr(earlier, name), getattr(wanted, name)) for name in ("model", "skip_first", "min_snr")]
-    pairs += [
-        (name, getattr(earlier.echoes, name), getattr(wanted.echo_choice, name))
-        for name in ("even_only", "numbers", "drop_below")
-    ]
-    pairs += [
-        (name, getattr(earlier.options, name), getattr(wanted.options, name))
-        for name in ("t1_ms", "refocusing_deg", "pulse", "n_channels")
+    echoes, choice, assumed, options = earlier.echoes, wanted.echo_choice, earlier.options, wanted.options
+    pairs = [
+        ("model", earlier.model, wanted.model),
+        ("skip_first", earlier.skip_first, wanted.skip_first),
+        ("even_only", echoes.even_only, choice.even_only),
+        ("echoes", echoes.numbers, choice.numbers),
+        ("drop_below_snr", echoes.drop_below, choice.drop_below),
+        ("min_snr", earlier.min_snr, wanted.min_snr),
+        ("noise", earlier.noise_asked, wanted.noise),
+        *((key, getattr(assumed, key), getattr(options, key)) for key in _ASSUMED),
     ]
     return tuple(f"{name} {before} -> {now}" for name, before, now in pairs if before != now)
 

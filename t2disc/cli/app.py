@@ -62,7 +62,10 @@ def fit(
     labels: Labels = None,
     protocol: ProtocolFile = None,
     model: Annotated[
-        str | None, typer.Option("--model", help="Signal model of the maps: mono, rician, epg, epg-rician, ...")
+        str | None,
+        typer.Option(
+            "--model", help="Signal model of the maps: mono, rician, epg, epg-rician, mono-offset, wls or loglinear."
+        ),
     ] = None,
     models: Annotated[
         str | None,

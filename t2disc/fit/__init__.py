@@ -8,10 +8,12 @@ from t2disc.fit.interval import t2_interval_ms
 from t2disc.fit.models import model_names, register_model
 from t2disc.fit.noise import estimate_sigma
 from t2disc.fit.pulses import named_profile, slice_profile
-from t2disc.fit.run import fit_t2, fit_voxels
+from t2disc.fit.run import fit_t2, fit_voxels, require_suited
 from t2disc.fit.signal import mono_signal
+from t2disc.fit.train import echo_train
 
 __all__ = [
+    "echo_train",
     "estimate_design_effect",
     "estimate_sigma",
     "expected_signal",
@@ -22,6 +24,7 @@ __all__ = [
     "mono_signal",
     "named_profile",
     "register_model",
+    "require_suited",
     "slice_profile",
     "t2_interval_ms",
 ]

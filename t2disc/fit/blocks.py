@@ -147,7 +147,7 @@ class Fitter:
                 out.n_echoes[fitted] = n_echoes
 
     def _reasons(self, planes: Planes) -> NDArray[np.uint8]:
-        """Return why voxels need no fit: LOW_SNR (unless not finite), OUTSIDE_MASK, an unknown B1; else OK."""
+        """Return why voxels need no fit: LOW_SNR (unless not finite), OUTSIDE_MASK, no B1 given; else OK."""
         signal = planes.signal
         reason = np.zeros(signal.shape[1], np.uint8)
         if self._least_first is not None:
@@ -156,7 +156,9 @@ class Fitter:
             reason[_n_above(signal, self._least_any) < LEAST_ECHOES_LEFT] = Flag.LOW_SNR
         reason[~np.isfinite(np.add.reduce(signal, axis=0))] = Flag.OK  # the model says NOT_FINITE
         if planes.b1 is not None:
-            reason[~np.isfinite(planes.b1)] = Flag.NOT_FINITE
+            is_finite = np.isfinite(np.add.reduce(signal, axis=0))
+            unknown = np.where(is_finite, np.uint8(Flag.B1_UNRESOLVED), np.uint8(Flag.NOT_FINITE))
+            reason = np.where(np.isfinite(planes.b1), reason, unknown)
         if planes.inside is not None:
             reason[~planes.inside] = Flag.OUTSIDE_MASK
         return reason

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from t2disc.fit.backend import Backend
 from t2disc.fit.curves import SHARE_LEFT, TINY, Reported, Terms
@@ -20,11 +21,12 @@ LEAST_FOLD = 1e-8  # u = (1 - b)**2 at which b counts as 1
 B1_AT_FOLD = 1.0 - 1.001 * LEAST_FOLD**0.5  # from here on a fitted b rests on its bound, also in float32
 STEP_LOG_T2_AT_MOST = 0.5
 STEP_FOLD_AT_MOST = 0.06
-FOLD_NEAR = 0.003  # near b = 1 all of u is below this, and its steps count more
+FOLD_NEAR = 0.002  # near b = 1 all of u is below this, and its steps count more
 EDGE = 1e-9  # of the table, in ln T2
-START_B1 = (0.985, 0.95, 0.91, 0.865, 0.81, 0.74, 0.66, 0.56)
+START_B1 = (0.985, 0.94, 0.88, 0.80, 0.70, 0.58)
+START_T2 = (0.5, 6.0)  # of the echo spacing, of the last echo time: no start beyond
 MOST_ALIKE = 0.995  # correlation of T2 and u: beyond it, not knowing B1 makes T2 ten times less sure
-N_START_T2 = 60
+N_START_T2 = 36
 N_START_COMPONENTS = 5  # of the curves' space; the rest is below 1e-3 of it
 
 
@@ -206,7 +208,7 @@ class Dictionary:
 
     def __init__(self, table: EpgTable, backend: Backend) -> None:
         self._backend = backend
-        rows = np.unique(np.linspace(0, table.log_t2.size - 1, N_START_T2 + 2).round().astype(int)[1:-1])
+        rows = _spread(table)
         columns = np.abs(table.b1[:, None] - START_B1).argmin(axis=0)
         atoms = table.curves[:, rows][:, :, columns].reshape(table.curves.shape[0], -1)
         self._lengths = np.linalg.norm(atoms, axis=0)
@@ -245,6 +247,14 @@ class Dictionary:
         for other in off[1:]:
             least = xp.minimum(least, other)
         return [xp.astype(1e9 * (here - least), xp.float32) for here in off]
+
+
+def _spread(table: EpgTable) -> NDArray[np.intp]:
+    """Return the nodes of T2 at which to start, evenly spread over its logarithm."""
+    low, high = np.log(START_T2[0] * table.spacing_ms), np.log(START_T2[1] * table.last_ms)
+    first, last = np.searchsorted(table.log_t2, [low, high]).clip(0, table.log_t2.size - 1)
+    rows: NDArray[np.intp] = np.unique(np.linspace(first, last, N_START_T2).round().astype(np.intp))
+    return rows
 
 
 def _weighted(signal: Rows, weights: Any, xp: Any) -> Rows:

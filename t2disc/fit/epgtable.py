@@ -7,7 +7,7 @@ dictionary that finds where to start.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -50,15 +50,19 @@ class EpgTable:
         ``(10, E, N)`` by order in (y, b), factorials divided out: 00 10 01 20 11 02 30 21 12 03; node ``iy n_b1 + ib``.
     log_t2, b1
         ``(n_t2,)``, ``(n_b1,)`` the nodes.
+    spacing_ms, last_ms
+        Echo spacing, and last echo time of the acquired train, ms.
     """
 
     coefficients: Floats
     log_t2: Floats
     b1: Floats
+    spacing_ms: float
+    last_ms: float
 
     def first(self, n_echoes: int) -> EpgTable:
         """Return the table of the first echoes only."""
-        return EpgTable(coefficients=self.coefficients[:, :n_echoes], log_t2=self.log_t2, b1=self.b1)
+        return replace(self, coefficients=self.coefficients[:, :n_echoes])
 
     @property
     def curves(self) -> Floats:
@@ -82,22 +86,33 @@ def epg_table(train: EchoTrain, options: ModelOptions, *, is_b1_given: bool) -> 
             expected="a CPMG train, echo n at n times the echo spacing, for a model of stimulated echoes",
             todo="fit the model mono, or give every echo of the train and choose among them by their numbers",
         )
-    return _table(train, options.t1_ms, options.refocusing_deg, options.pulse, is_b1_given)
+    return _table(train, options.t1_ms, options.refocusing_deg, options.pulse, options.refocusing_width, is_b1_given)
 
 
 @lru_cache(maxsize=8)
 def _table(
-    train: EchoTrain, t1_ms: float, refocusing_deg: float, pulse: str | SliceProfile, is_b1_given: bool
+    train: EchoTrain,
+    t1_ms: float,
+    refocusing_deg: float,
+    pulse: str | SliceProfile,
+    refocusing_width: float,
+    is_b1_given: bool,
 ) -> EpgTable:
     low, high = np.log(train.shortest_t2_ms), np.log(train.longest_t2_ms)
     log_t2 = _nodes(low - STEP_LOG_T2, high + STEP_LOG_T2, STEP_LOG_T2)
     b1 = _nodes(*(B1_GIVEN if is_b1_given else B1_FITTED), STEP_B1)
-    profile = named_profile(pulse) if isinstance(pulse, str) else pulse
+    profile = named_profile(pulse, refocusing_width) if isinstance(pulse, str) else pulse
     spacing_ms = float(train.acquired_ms[-1]) / train.acquired_ms.size
     cosines = cosine_coefficients(train.numbers[-1], spacing_ms, t1_ms, np.exp(_padded(log_t2)))
     weights = _profile_weights(cosines.shape[1], profile, refocusing_deg, _padded(b1))
     curves = np.einsum("ekt,kb->etb", cosines[train.rows], weights)
-    return EpgTable(coefficients=_taylor(curves), log_t2=log_t2, b1=b1)
+    return EpgTable(
+        coefficients=_taylor(curves),
+        log_t2=log_t2,
+        b1=b1,
+        spacing_ms=spacing_ms,
+        last_ms=float(train.acquired_ms[-1]),
+    )
 
 
 def _nodes(low: float, high: float, step: float) -> Floats:

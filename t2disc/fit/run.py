@@ -183,6 +183,24 @@ def fit_t2(
     return _t2map(out, stack, chosen, problem, found, echoes)
 
 
+def require_suited(
+    echo_times_ms: Any,
+    *,
+    model: str = "mono",
+    echoes: EchoChoice = ALL_ECHOES,
+    options: ModelOptions = DEFAULT_OPTIONS,
+) -> None:
+    """Refuse echo times that a model cannot be fitted to, before there is any signal.
+
+    Raises
+    ------
+    ModelUnknown, TrainUnsuited, ArgumentInvalid
+        As :func:`fit_voxels`.
+    """
+    train = echo_train(echo_times_ms, n_signals=len(echo_times_ms), echoes=echoes)
+    find_model(model).solver(Problem(train=train, width=1, sigma=1.0, options=options))
+
+
 # ------------------------------------------------------------------------------------------------ arguments
 def _real(signal: Any) -> NDArray[Any]:
     values = np.asarray(signal)
@@ -192,6 +210,10 @@ def _real(signal: Any) -> NDArray[Any]:
 
 
 def _with_skipped(echoes: EchoChoice, skip_first: int) -> EchoChoice:
+    if skip_first and echoes.skip_first not in (0, skip_first):
+        raise ArgumentInvalid(
+            f"skip_first={skip_first} and echoes with skip_first={echoes.skip_first}", expected="one of them"
+        )
     return replace(echoes, skip_first=skip_first) if skip_first else echoes
 
 

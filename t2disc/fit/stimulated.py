@@ -28,6 +28,7 @@ from t2disc.fit.models import Problem, Signal, Solver, register_model
 from t2disc.fit.rician import require_sigma
 
 REFERENCE = "Lebel RM, Wilman AH. Magn Reson Med 2010;64:1005-1014. doi:10.1002/mrm.22487"
+OF_NOISE = "Sijbers J, et al. IEEE Trans Med Imaging 1998;17:357-361. doi:10.1109/42.712125"
 
 
 def epg_signal_of(problem: Problem) -> Signal:
@@ -57,7 +58,7 @@ def epg(problem: Problem) -> Solver:
     "epg-rician",
     algorithm="Maximum likelihood in Rician noise of a CPMG train by extended phase graphs: T2, S0 and the refocusing "
     "efficiency",
-    reference=REFERENCE,
+    reference=f"{REFERENCE}; {OF_NOISE}",
     third="b1",
     is_noise_from_sigma=True,
     block=BLOCK,
@@ -73,6 +74,13 @@ def epg_rician(problem: Problem) -> Solver:
 def _solver(problem: Problem, likelihood: Likelihood) -> Solver:
     if problem.train.n_echoes < 3 and not problem.is_b1_given:
         raise TrainUnsuited(f"{problem.train.n_echoes} echoes", expected="3 echoes or more to fit three unknowns")
+    numbers = (problem.longest or problem.train).numbers
+    if not problem.is_b1_given and numbers != tuple(range(min(numbers[0], 2), numbers[-1] + 1)):
+        raise TrainUnsuited(
+            f"echoes {', '.join(map(str, numbers))} of the train",
+            expected="echoes without a gap from the first or second on: odd and even ones together tell B1",
+            todo="leave these echoes in (stimulated echoes are what the model corrects), or give B1",
+        )
     return ClimbSolver(problem, _curve(problem), likelihood)
 
 

@@ -107,6 +107,7 @@ def _measure_region(
         t2_sem_ms=sd / float(np.sqrt(max(t2_ms.size, 1))),
         s0_median=_median(s0),
         snr_first_echo=_snr_first_echo(t2_ms, s0, float(t2map.echo_times_ms[0]), t2map.noise.sigma),
+        b1_median=np.nan if t2map.b1 is None else _median(t2map.b1[used].astype(np.float64)),
     )
 
 

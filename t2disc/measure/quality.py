@@ -48,7 +48,7 @@ def _measure_region(quality: FitQuality, inside: NDArray[np.bool_], level: str, 
         level=level,
         region=region,
         n_judged=int(np.count_nonzero(np.isfinite(quality.r2[inside]))),
-        chi2_red_median=_median(chi2_red),
+        chi2_red_median=_median(chi2_red / _law_median(quality.degrees_of_freedom[inside])),
         r2_median=_median(quality.r2[inside]),
         odd_even_median=_median(quality.odd_even[inside]),
         decay_variance_median=_median(quality.decay_variance[inside]),
@@ -59,6 +59,14 @@ def _measure_region(quality: FitQuality, inside: NDArray[np.bool_], level: str, 
 def _median(values: NDArray[np.float32]) -> float:
     known = values[np.isfinite(values)].astype(np.float64)
     return float(np.median(known)) if known.size else np.nan
+
+
+def _law_median(degrees_of_freedom: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the median of chi-square / nu: 0.455 for 1 degree of freedom, 0.89 for 6, towards 1."""
+    from scipy.special import chdtri
+
+    left = np.maximum(degrees_of_freedom, 1).astype(np.float64)
+    return np.asarray(chdtri(left, 0.5) / left, np.float32)
 
 
 def _poor_fit_share(chi2_red: NDArray[np.float32], degrees_of_freedom: NDArray[np.uint8]) -> float:

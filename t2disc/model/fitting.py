@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from t2disc.errors import ArgumentInvalid
 from t2disc.model._arrays import frozen
 
+LEAST_T1_MS, MOST_T1_MS = 50, 20_000  # of anything that is scanned; 1.2 is a T1 in seconds
 PULSES = ("ideal", "gauss", "sinc")
 """Named pulse shapes: the same angle across the whole slice, a soft profile, a sharp one."""
 
@@ -112,6 +113,8 @@ class ModelOptions:
         Nominal angle of the refocusing pulses (``epg``).
     pulse
         Shape of both pulses, a name of :data:`PULSES`, or a measured :class:`SliceProfile` (``epg``).
+    refocusing_width
+        How much thicker a slice the refocusing pulses select than the excitation (``epg``, named pulses).
     n_channels
         Receive channels behind a root-sum-of-squares magnitude (``rician``): 1 for adaptive combination.
     """
@@ -119,16 +122,19 @@ class ModelOptions:
     t1_ms: float = 1000.0
     refocusing_deg: float = 180.0
     pulse: str | SliceProfile = "ideal"
+    refocusing_width: float = 1.0
     n_channels: int = 1
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.t1_ms) and self.t1_ms > 0):
-            raise ArgumentInvalid(f"t1_ms={self.t1_ms}", expected="a T1 above 0 ms")
+        if not LEAST_T1_MS <= self.t1_ms <= MOST_T1_MS:
+            raise ArgumentInvalid(f"t1_ms={self.t1_ms}", expected=f"a T1 in ms, from {LEAST_T1_MS} to {MOST_T1_MS}")
         if not 90 <= self.refocusing_deg <= 180:
             raise ArgumentInvalid(f"refocusing_deg={self.refocusing_deg}", expected="an angle from 90 to 180 degrees")
         if isinstance(self.pulse, str) and self.pulse not in PULSES:
             raise ArgumentInvalid(f"pulse {self.pulse!r}", expected="one of " + ", ".join(PULSES))
-        if not 1 <= self.n_channels <= 64:
+        if not 0.5 <= self.refocusing_width <= 4:
+            raise ArgumentInvalid(f"refocusing_width={self.refocusing_width}", expected="a ratio from 0.5 to 4")
+        if self.n_channels != int(self.n_channels) or not 1 <= self.n_channels <= 64:
             raise ArgumentInvalid(f"n_channels={self.n_channels}", expected="from 1 to 64 receive channels")
 
 

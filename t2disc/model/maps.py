@@ -24,7 +24,7 @@ class Flag(IntEnum):
     BEYOND_ECHO_RANGE = 6  # T2 outside what these echo times can tell
     AT_BOUND = 7  # a bounded model stopped on its bound
     NOT_CONVERGED = 8  # the iteration did not settle
-    B1_UNRESOLVED = 9  # another T2 with another B1 would fit as well
+    B1_UNRESOLVED = 9  # B1 unknown, or another T2 with another B1 would fit as well
     OFFSET_UNSAFE = 10  # T2 too long, for this train, to be told from an offset
 
 

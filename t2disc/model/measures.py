@@ -37,6 +37,8 @@ class DiscMeasure:
     t2_mean_floor_ms, t2_median_floor_ms
         By how much the noise floor of magnitude images is expected to lengthen both, ms: not taken off; 0 by models
         that account for it, NaN where it cannot be told.
+    b1_median
+        Refocusing efficiency, B1 over nominal; NaN for models that do not find it.
     t2_mean_curvature_ms
         By how much noise lengthens the mean without any floor, because decays are curved, ms: not taken off.
     s0_median
@@ -63,6 +65,7 @@ class DiscMeasure:
     t2_median_se_ms: float = math.nan
     t2_mean_floor_ms: float = math.nan
     t2_mean_curvature_ms: float = math.nan
+    b1_median: float = math.nan
     t2_median_floor_ms: float = math.nan
 
     @property

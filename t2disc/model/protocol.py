@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from t2disc.model.fitting import EchoChoice, ModelOptions
+from t2disc.model.fitting import LEAST_T1_MS, MOST_T1_MS, EchoChoice, ModelOptions
 from t2disc.model.levels import LEVELS
 from t2disc.model.regions import SCHEME_OF, SCHEMES, Scheme
 
@@ -54,9 +54,14 @@ class FitSettings(_Table):
     min_snr: float = Field(5.0, ge=0, description="Voxels whose first echo is below this multiple of sigma get no T2")
     noise: Literal["auto", "background", "residual"] = Field("auto", description="Where sigma comes from")
     n_channels: int = Field(1, ge=1, le=64, description="Receive channels of a root-sum-of-squares magnitude")
-    t1_ms: float = Field(1000.0, gt=0, description="T1 that the models of stimulated echoes assume, ms")
+    t1_ms: float = Field(
+        1000.0, ge=LEAST_T1_MS, le=MOST_T1_MS, description="T1 that the models of stimulated echoes assume, ms"
+    )
     refocusing_deg: float = Field(180.0, ge=90, le=180, description="Nominal angle of the refocusing pulses, degrees")
     pulse: Literal["ideal", "gauss", "sinc"] = Field("ideal", description="Shape of the pulses across the slice")
+    refocusing_width: float = Field(
+        1.0, ge=0.5, le=4, description="Thickness of the refocused slice over that of the excited one"
+    )
 
     @field_validator("echoes")
     @classmethod
@@ -81,7 +86,11 @@ class FitSettings(_Table):
     def options(self) -> ModelOptions:
         """What models assume beyond the signal."""
         return ModelOptions(
-            t1_ms=self.t1_ms, refocusing_deg=self.refocusing_deg, pulse=self.pulse, n_channels=self.n_channels
+            t1_ms=self.t1_ms,
+            refocusing_deg=self.refocusing_deg,
+            pulse=self.pulse,
+            refocusing_width=self.refocusing_width,
+            n_channels=self.n_channels,
         )
 
 

@@ -81,7 +81,8 @@ class DiscQuality:
     n_judged
         Voxels with a T2 and more echoes than unknowns.
     chi2_red_median, r2_median, odd_even_median, decay_variance_median
-        Medians over them of :class:`FitQuality`'s numbers, no unit.
+        Medians over them of :class:`FitQuality`'s numbers, no unit; that of chi-square over the median of its law, so
+        that it is 1 where the model holds whatever the number of echoes.
     poor_fit_share
         Share of them, 0 to 1, whose reduced chi-square exceeds the 99 % point of its law: 0.01 where the model holds.
     """

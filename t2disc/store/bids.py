@@ -30,7 +30,7 @@ _FLAG_MEANINGS = {
     Flag.BEYOND_ECHO_RANGE: "T2 beyond what these echo times can tell",
     Flag.AT_BOUND: "Fit stopped on a bound of the model",
     Flag.NOT_CONVERGED: "Fit did not converge",
-    Flag.B1_UNRESOLVED: "Another T2 with another B1 would fit as well",
+    Flag.B1_UNRESOLVED: "B1 unknown, or another T2 with another B1 would fit as well",
     Flag.OFFSET_UNSAFE: "T2 too long for this train to be told from an offset",
 }
 _REGION_NAMES = {Region.NP: "NP", Region.AF_ANTERIOR: "AF anterior", Region.AF_POSTERIOR: "AF posterior"}
@@ -318,7 +318,11 @@ def _assumptions(t2map: T2Map, facts: FitFacts) -> dict[str, Any]:
     if t2map.b1 is None:
         return channels
     pulse = options.pulse if isinstance(options.pulse, str) else "a given slice profile"
-    pulses = {"RefocusingFlipAngle": options.refocusing_deg, "PulseShape": pulse}
+    pulses = {
+        "RefocusingFlipAngle": options.refocusing_deg,
+        "PulseShape": pulse,
+        "RefocusingSliceWidth": options.refocusing_width,
+    }
     return channels | {"AssumedT1": _seconds(options.t1_ms)} | pulses
 
 

@@ -53,12 +53,13 @@ class FitFacts:
     voxel_size_mm: tuple[float, float, float]
     n_fitted: int  # voxels with a T2
     noise: NoiseEstimate
+    noise_asked: str = "auto"  # where sigma was to come from
     n_acquired: int = 0  # echoes of the series; 0 in records older than this fact
     echoes: EchoChoice = ALL_ECHOES
     options: ModelOptions = DEFAULT_OPTIONS  # what the model assumed
 
     @classmethod
-    def of(cls, stack: EchoStack, t2map: T2Map, *, min_snr: float) -> FitFacts:
+    def of(cls, stack: EchoStack, t2map: T2Map, *, min_snr: float, noise_asked: str = "auto") -> FitFacts:
         """Gather the facts of a finished fit."""
         return cls(
             model=t2map.model,
@@ -69,6 +70,7 @@ class FitFacts:
             voxel_size_mm=stack.voxel_size_mm,
             n_fitted=int((t2map.flag == 0).sum()),
             noise=t2map.noise,
+            noise_asked=noise_asked,
             n_acquired=stack.n_echoes,
             echoes=t2map.echoes,
             options=t2map.options,

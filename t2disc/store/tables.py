@@ -116,6 +116,12 @@ _LABELS = {
     "correction": "Label map in the folder corrections of the study, which overrules the others",
     "none": "No disc was labelled",
 }
+_NOISE = {
+    "background": "Air around the body",
+    "residual": "What fits leave over",
+    "given": "Given from Python",
+    "none": "Unknown: SNR was not tested",
+}
 _REVIEW = {
     ReviewCode.NO_DISC_FOUND: "No disc was found",
     ReviewCode.SACRUM_NOT_SEEN: "The sacrum, from which levels are counted, was not seen",
@@ -154,7 +160,7 @@ DISC_COLUMNS: tuple[Column[DiscRow], ...] = (
     _measured("s0_median", "Median signal at echo time 0", "arbitrary", 2),
     _measured(
         "snr_first_echo",
-        "Median over used voxels of the fitted first echo, S0 exp(-TE1 / T2), over the noise sigma",
+        "Median over used voxels of S0 exp(-TE1 / T2), the first echo with perfect refocusing, over the noise sigma",
         "ratio",
         2,
     ),
@@ -168,13 +174,19 @@ DISC_COLUMNS: tuple[Column[DiscRow], ...] = (
     Column("scheme", SCHEME, lambda row: SCHEME_OF[row.measure.region], levels=SCHEME_WORDS),
     *_sure("mean", lambda measure: measure.t2_mean_interval_ms),
     *_sure("median", lambda measure: measure.t2_median_interval_ms),
+    _measured("b1_median", "Median refocusing efficiency, B1 over nominal, of models that find it", "ratio", 3),
+    Column("model", "Signal model of the visit's maps", lambda row: row.record.fit and row.record.fit.model),
     _measured(
         "t2_mean_curvature_ms",
         "Part of the mean that noise is expected to make up because decays are curved; not taken off",
         "ms",
         3,
     ),
-    _judged("chi2_red_median", "Median reduced chi-square of the fits: about 1 where the model holds", 3),
+    _judged(
+        "chi2_red_median",
+        "Median reduced chi-square of the fits over the median of its law: about 1 where the model holds",
+        3,
+    ),
     _judged("poor_fit_share", "Share of voxels beyond the 99 % point of chi-square: 0.01 where the model holds", 4),
     _judged("r2_median", "Median share of the decay that the fits explain", 4),
     _judged("odd_even_median", "Median odd/even-echo index: above 0 where refocusing is imperfect", 4),
@@ -242,6 +254,7 @@ VISIT_COLUMNS: tuple[Column[VisitRow], ...] = (
         lambda row: "; ".join(reason.words for reason in row.record.labels.reasons),
     ),
     Column("model", "Signal model", lambda row: row.record.fit and row.record.fit.model),
+    Column("echoes", "The rule by which echoes were chosen", lambda row: row.record.fit and str(row.record.fit.echoes)),
     Column("n_echoes", "Echoes used", lambda row: row.record.fit and len(row.record.fit.echo_times_ms)),
     Column(
         "echo_motion_mm",
@@ -257,6 +270,9 @@ VISIT_COLUMNS: tuple[Column[VisitRow], ...] = (
         lambda row: row.record.motion and len(row.record.motion.numbers(EchoState.CORRECTED)),
     ),
     Column("n_fitted", "Voxels with a T2 in the whole image", lambda row: row.record.fit and row.record.fit.n_fitted),
+    Column(
+        "noise", "Where sigma comes from", lambda row: row.record.fit and row.record.fit.noise.method, levels=_NOISE
+    ),
     Column("sigma", "Noise per channel", lambda row: row.record.fit and row.record.fit.noise.sigma, "arbitrary", 4),
     Column(
         "n_left_out",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from t2disc.errors import FitError
@@ -30,6 +30,21 @@ def fit_visit(stack: EchoStack, settings: FitSettings) -> T2Map:
         min_snr=settings.min_snr,
         options=settings.options,
     )
+
+
+def refuse_unsuited(echo_times_ms: Sequence[float], settings: FitSettings) -> None:
+    """Refuse, before any pixel is read, an echo train that the protocol's echoes or model cannot be fitted to.
+
+    Raises
+    ------
+    TrainUnsuited
+        ``train-unsuited``: the model is not for this train.
+    ArgumentInvalid
+        ``argument-invalid``: echoes that the train has not, or too few left.
+    """
+    from t2disc.fit import require_suited
+
+    require_suited(echo_times_ms, model=settings.model, echoes=settings.echo_choice, options=settings.options)
 
 
 def judge_visit(stack: EchoStack, t2map: T2Map) -> FitQuality:

@@ -26,7 +26,7 @@ from t2disc.model import (
 )
 from t2disc.model.levels import level_or_none
 from t2disc.model.review import ReviewCode, ReviewReason
-from t2disc.study.fits import fit_visit, judge_visit, see_other_models
+from t2disc.study.fits import fit_visit, judge_visit, refuse_unsuited, see_other_models
 from t2disc.study.labels import LabelFolders, find_label_file, read_labels
 from t2disc.study.notes import acquisition_notes, fit_notes, label_notes, motion_notes
 
@@ -108,7 +108,7 @@ def analyse_visit(visit: Visit, protocol: Protocol, folders: LabelFolders = NO_F
         quality=quality,
         measures=measures,
         disc_quality=measure_quality(quality, discs),
-        facts=store.FitFacts.of(stack, t2map, min_snr=protocol.fit.min_snr),
+        facts=store.FitFacts.of(stack, t2map, min_snr=protocol.fit.min_snr, noise_asked=protocol.fit.noise),
         regions=store.RegionFacts.of(protocol.regions),
         sensitivity=compare_schemes(measures),
         model_sensitivity=by_model,
@@ -157,6 +157,7 @@ def inspect_visit(visit: Visit, protocol: Protocol, folders: LabelFolders = NO_F
             _refuse_misnamed(labels)
         source = visit.files or visit.folder
         found = take_inventory(source, settings=settings, require_spin_echo=settings.require_spin_echo)
+        refuse_unsuited(found.echo_times_ms, protocol.fit)
     except T2DiscError as refusal:
         return Inspection(visit=visit, refusal=refusal.at(visit.key))
     if labels is None:
