@@ -107,6 +107,20 @@ def check(study: Study, out: Out = None, labels: Labels = None, protocol: Protoc
 
 
 @app.command(epilog=_EXITS)
+def report(
+    out: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="Outputs of t2disc fit; the pages are written there.")
+    ],
+) -> None:
+    """Write a report of each participant of OUT, and an index of all visits: HTML files that need no network."""
+    with coded_exits():
+        _stderr()
+        from t2disc.cli.jobs import run_report
+
+        raise typer.Exit(int(run_report(out)))
+
+
+@app.command(epilog=_EXITS)
 def simulate(
     out: Annotated[Path, typer.Argument(help="New or empty folder for the simulated study.")],
     participants: Annotated[int, typer.Option("--participants", min=1, help="Number of participants.")] = 2,

@@ -21,6 +21,7 @@ from t2disc.study.pair import (
 )
 from t2disc.study.protocolfile import read_protocol
 from t2disc.study.pseudonym import PseudonymKey, read_key, read_or_lend_key, read_or_make_key
+from t2disc.study.report import write_reports
 from t2disc.study.summary import StudySummary, order_warnings, pairs_of, summarise, write_summary
 from t2disc.study.visit import (
     Inspection,
@@ -71,5 +72,6 @@ __all__ = [
     "visit_figures",
     "visit_files",
     "visit_record",
+    "write_reports",
     "write_summary",
 ]

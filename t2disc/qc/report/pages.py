@@ -1,0 +1,46 @@
+"""Pages from what was gathered: templates that escape every word, everything they need inside the one file."""
+
+from __future__ import annotations
+
+import base64
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from t2disc.model.report import IndexPage, ParticipantPage, Picture
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def render_participant(page: ParticipantPage) -> str:
+    """Return the report of one participant as one HTML file; it asks for nothing from anywhere."""
+    return _environment().get_template("participant.html").render(page=page)
+
+
+def render_index(page: IndexPage) -> str:
+    """Return the index of a study as one HTML file."""
+    return _environment().get_template("index.html").render(page=page)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("t2disc.qc.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters["address"] = _address
+    environment.globals["style"] = _asset("style.css")
+    environment.globals["script"] = _asset("report.js")
+    environment.globals["index_script"] = _asset("index.js")
+    return environment
+
+
+def _asset(name: str) -> str:
+    return files("t2disc.qc.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _address(picture: Picture) -> str:
+    """Return a picture as an address that holds it."""
+    return f"data:{picture.media_type};base64,{base64.b64encode(picture.content).decode('ascii')}"

@@ -1,0 +1,39 @@
+"use strict";
+(function () {
+  const body = document.querySelector("#visits tbody");
+  const rows = Array.from(body.rows);
+  const filter = document.getElementById("filter");
+  const count = document.getElementById("count");
+
+  filter.addEventListener("input", function () {
+    const wanted = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let shown = 0;
+    rows.forEach(function (row) {
+      const text = row.textContent.toLowerCase();
+      row.hidden = !wanted.every(function (word) { return text.includes(word); });
+      if (!row.hidden) shown += 1;
+    });
+    count.textContent = shown + " of " + rows.length + " visits";
+  });
+
+  function value(row, column) {
+    const text = row.cells[column].textContent.trim();
+    const number = Number(text);
+    return text !== "" && !Number.isNaN(number) ? number : text;
+  }
+
+  document.querySelectorAll("#visits th[aria-sort]").forEach(function (heading) {
+    heading.querySelector("button").addEventListener("click", function () {
+      const column = heading.cellIndex;
+      const isRising = heading.getAttribute("aria-sort") !== "ascending";
+      document.querySelectorAll("#visits th[aria-sort]").forEach(function (other) { other.setAttribute("aria-sort", "none"); });
+      heading.setAttribute("aria-sort", isRising ? "ascending" : "descending");
+      rows.sort(function (a, b) {
+        const one = value(a, column), two = value(b, column);
+        const order = typeof one === typeof two ? (one < two ? -1 : one > two ? 1 : 0) : typeof one === "number" ? -1 : 1;
+        return isRising ? order : -order;
+      });
+      rows.forEach(function (row) { body.appendChild(row); });
+    });
+  });
+}());

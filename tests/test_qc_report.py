@@ -1,0 +1,208 @@
+"""Reports: whole in one file, every word escaped, nothing asked for from outside, the numbers those of the record."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from t2disc.errors import ArgumentInvalid
+from t2disc.model import DiscLabels, DiscMatch, NoiseEstimate, T2Map, VisitMatch
+from t2disc.model.report import (
+    IndexPage,
+    IndexRow,
+    ParticipantPage,
+    Picture,
+    ReportFigure,
+    ReportSection,
+    ReportTable,
+    SliceStrip,
+)
+from t2disc.qc.report import followup_strips, own_strips, render_index, render_participant, thumbnail
+
+VOID = {"meta", "input", "img", "br", "link"}
+SCRIPT = "<script>alert('x')</script>"
+
+
+class Visit:
+    """A visit with two discs: T2 of 100 ms in one, 50 ms in the other, one voxel without."""
+
+    def __init__(self, shift: int = 0) -> None:
+        shape, affine = (8, 60, 70), np.diag([4.0, 1.0, 1.0, 1.0])
+        discs, regions = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
+        t2_ms, flag = np.full(shape, 80.0, np.float32), np.zeros(shape, np.uint8)
+        for level, low, value in (("L4/L5", 20, 100.0), ("L3/L4", 40, 50.0)):
+            where = np.s_[2:6, 20 + shift : 45 + shift, low : low + 9]
+            discs[where], regions[where], t2_ms[where] = DiscLabels.value_of(level), 2, value
+            regions[2:6, 27 + shift : 38 + shift, low : low + 9] = 1
+        t2_ms[3, 30 + shift, 24], flag[3, 30 + shift, 24] = np.nan, 4
+        self.discs = DiscLabels(discs=discs, regions=regions, levels=("L3/L4", "L4/L5"), affine=affine)
+        self.t2map = T2Map(
+            t2_ms=t2_ms,
+            s0=np.where(np.isfinite(t2_ms), 1000.0, np.nan),
+            t2_se_ms=t2_ms / 50,
+            flag=flag,
+            affine=affine,
+            echo_times_ms=np.arange(10.0, 90.0, 10.0),
+            model="mono",
+            noise=NoiseEstimate(sigma=5.0, method="background"),
+        )
+
+
+def match_of(shift_mm: float) -> VisitMatch:
+    motion = np.eye(4)
+    motion[1, 3] = shift_mm
+    disc = {"motion": motion, "correlation": 0.9, "inverse_mm": 0.1, "through_plane_mm": 0.0}
+    discs = tuple(DiscMatch(level=level, **disc) for level in ("L3/L4", "L4/L5"))
+    return VisitMatch(motion=motion, correlation=0.9, discs=discs)
+
+
+def pixels(strip: SliceStrip) -> np.ndarray:
+    """The slices of a strip, ``(n, rows, columns, 3)``."""
+    whole = np.asarray(Image.open(io.BytesIO(strip.picture.content))).astype(int)
+    return whole.reshape(len(strip.captions), strip.height_px, strip.width_px, 3)
+
+
+def page_of(**changes: object) -> ParticipantPage:
+    strips = own_strips(Visit(), "ses-1")
+    figure = ReportFigure(name="visit-1", title="T2", strips=strips, levels=("L3/L4", "L4/L5"))
+    still = ReportFigure(name="still", title="Still", picture=strips[0].picture)
+    table = ReportTable(title="Discs", columns=("level", "T2 (ms)"), rows=(("L4/L5", "100.0"), ("L3/L4", "n/a")))
+    section = ReportSection(name="one", title="Visit", figures=(figure, still), tables=(table,))
+    facts = {"participant_id": "sub-1", "summary": ("measured",), "sections": (section,), "version": "0.1.0"}
+    return ParticipantPage(**facts | changes)
+
+
+class Checker(HTMLParser):
+    """Remembers what is opened and never closed, identities, and every address."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.addresses: list[str] = []
+        self.unlabelled: list[str] = []
+
+    def handle_starttag(self, tag, attributes):
+        named = dict(attributes)
+        if tag not in VOID:
+            self.open.append(tag)
+        if "id" in named:
+            self.ids.append(named["id"])
+        self.addresses += [named[name] for name in ("src", "href", "action") if named.get(name)]
+        if tag == "img" and not named.get("alt"):
+            self.unlabelled.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def checked(html: str) -> Checker:
+    checker = Checker()
+    checker.feed(html)
+    assert not checker.open
+    assert len(set(checker.ids)) == len(checker.ids)
+    assert not checker.unlabelled
+    return checker
+
+
+# ------------------------------------------------------------------------------------------------ pages
+def test_a_page_is_whole_names_nothing_twice_and_asks_for_nothing_from_outside():
+    html = render_participant(page_of())
+    checker = checked(html)
+    assert all(address.startswith(("data:image/", "#")) for address in checker.addresses)
+    assert not re.search(r"https?:|//[a-z]|url\((?!\"data:)|@import", html)
+    assert "default-src 'none'" in html
+    assert {"one", "visit-1", "still"} <= set(checker.ids)
+
+
+def test_every_word_is_shown_as_text():
+    table = ReportTable(title=SCRIPT, columns=(SCRIPT,), rows=((SCRIPT,),), note=SCRIPT)
+    figure = ReportFigure(name="f", title=SCRIPT, caption=SCRIPT, strips=own_strips(Visit(), SCRIPT))
+    section = ReportSection(name="s", title=SCRIPT, text=SCRIPT, tables=(table,), figures=(figure,))
+    html = render_participant(page_of(sections=(section,), summary=(SCRIPT,), command=SCRIPT, version=SCRIPT))
+    assert html.count("<script>") == 1  # the page's own
+    assert "alert('x')" not in html
+    row = IndexRow(**dict.fromkeys(IndexRow.__slots__, SCRIPT) | {"report": "sub-1/x.html", "thumbnail": None})
+    assert render_index(IndexPage(rows=(row,), command=SCRIPT)).count("<script>") == 1
+
+
+def test_the_same_data_give_the_same_page():
+    assert render_participant(page_of()) == render_participant(page_of())
+
+
+def test_an_index_links_the_reports_and_shows_what_is_missing_as_missing():
+    facts = {"participant_id": "sub-1", "status": "done", "grade": "optimal", "review": "", "n_discs": "5"}
+    row = IndexRow(
+        session_id="ses-1",
+        index_t2="55.2",
+        index_change="",
+        report="sub-1/sub-1_report.html",
+        thumbnail=thumbnail(Visit()),
+        **facts,
+    )
+    html = render_index(IndexPage(rows=(row,)))
+    checker = checked(html)
+    assert "sub-1/sub-1_report.html" in checker.addresses
+    assert "55.2" in html
+
+
+@pytest.mark.parametrize("cells", [("L4/L5",), ("L4/L5", "1", "2")])
+def test_a_row_of_another_length_is_refused(cells):
+    with pytest.raises(ArgumentInvalid):
+        ReportTable(title="t", columns=("level", "T2 (ms)"), rows=(cells,))
+
+
+def test_a_figure_has_strips_of_one_size_or_one_picture():
+    strips = own_strips(Visit(), "a")
+    picture = Picture(content=b"", media_type="image/png", alternative="x")
+    with pytest.raises(ArgumentInvalid):
+        ReportFigure(name="f", title="t")
+    with pytest.raises(ArgumentInvalid):
+        ReportFigure(name="f", title="t", strips=strips, picture=picture)
+
+
+# ------------------------------------------------------------------------------------------------ slices
+def test_strips_show_every_slice_with_a_disc_once_and_say_where_it_lies():
+    anatomy, t2 = own_strips(Visit(), "ses-1")
+    assert (anatomy.name, t2.name) == ("anatomy at ses-1", "T2 at ses-1")
+    assert len(t2.captions) == 4
+    assert t2.captions[0].startswith("slice 6 of 8, R 20 mm")  # from the patient's right to left
+    assert pixels(t2).shape == (4, t2.height_px, t2.width_px, 3)
+
+
+def test_colour_is_t2_on_the_scale_of_every_report_and_grey_where_there_is_none():
+    anatomy, t2 = (pixels(strip) for strip in own_strips(Visit(), "ses-1"))
+    assert np.ptp(anatomy[0], axis=-1).max() <= 3  # grey, but for the coder's rounding
+    coloured = np.ptp(t2[0], axis=-1) > 40
+    viridis = np.array([[33, 144, 140], [58, 82, 139]])  # at 100 and at 50 of 200 ms
+    found = t2[0][coloured]
+    for colour in viridis:
+        assert (np.abs(found - colour).max(axis=1) < 12).sum() > 1000
+
+
+def test_a_follow_up_that_only_moved_lies_where_the_baseline_does():
+    before, after = Visit(), Visit(shift=4)
+    own = pixels(own_strips(before, "a")[1])
+    carried = pixels(followup_strips(before, after, match_of(4.0), "b")[1])
+    unmoved = pixels(followup_strips(before, after, match_of(0.0), "b")[1])
+    coloured = np.ptp(own, axis=-1) > 40
+    assert np.abs(own - carried)[coloured].mean() < 0.2 * np.abs(own - unmoved)[coloured].mean()
+
+
+def test_pictures_hold_nothing_but_the_picture():
+    content = own_strips(Visit(), "ses-1")[0].picture.content
+    assert Image.open(io.BytesIO(content)).info.keys() <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
+    assert base64.b64encode(content).decode() in render_participant(page_of())
+
+
+def test_a_visit_without_discs_shows_its_slices():
+    visit = Visit()
+    nothing = np.zeros_like(visit.discs.discs)
+    visit.discs = DiscLabels(discs=nothing, regions=nothing, levels=(), affine=visit.discs.affine)
+    assert len(own_strips(visit, "ses-1")[0].captions) == 8
