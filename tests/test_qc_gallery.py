@@ -81,6 +81,7 @@ def study_of(rc_pct: float = 12.0, **values: Any) -> list[StudyChange]:
 TRUE_MS = np.array([40.0, 80.0, 120.0, 160.0, 200.0, math.nan])
 MEASURED_MS = np.array([43.0, 81.0, 123.0, 157.0, 201.0, 150.0])
 
+CROWD = [replace(one, participant_id=f"sub-{n}", site=f"site-{n % 3}") for n in range(40) for one in study_of()[:3]]
 FIGURES: dict[str, Callable[[Any], Figure]] = {
     "plot_t2_overlay": lambda v: qc.plot_t2_overlay(*v),
     "plot_decay": lambda v: qc.plot_decay(*v, "L3/L4"),
@@ -93,6 +94,14 @@ FIGURES: dict[str, Callable[[Any], Figure]] = {
     "plot_bland_altman": lambda v: qc.plot_bland_altman(TRUE_MS, MEASURED_MS),
     "plot_cohort": lambda v: qc.plot_cohort(study_of()),
     "plot_regression": lambda v: qc.plot_regression(TRUE_MS, MEASURED_MS),
+}
+CROWDED: dict[str, Callable[[Any], Figure]] = {
+    "one level": lambda v: qc.plot_trajectories([one for one in study_of() if one.change.level == "L4/L5"]),
+    "a crowd": lambda v: qc.plot_cohort(CROWD),
+    "many regions": lambda v: qc.plot_histogram(
+        v[1], v[2], regions=("disc", "NP", "AF", "AF_anterior", "AF_posterior")
+    ),
+    "one disc": lambda v: qc.plot_profiles(v[1], v[2], levels=["L3/L4"]),
 }
 EMPTY: dict[str, Callable[[Any], Figure]] = {
     "plot_histogram": lambda v: qc.plot_histogram(v[1], unlabelled(v[2])),
@@ -109,7 +118,7 @@ EMPTY: dict[str, Callable[[Any], Figure]] = {
 @cache
 def drawn(name: str) -> Figure:
     """A figure that tests only look at."""
-    figure = FIGURES[name](make_visit())
+    figure = (FIGURES | CROWDED)[name](make_visit())
     FigureCanvasAgg(figure).draw()
     return figure
 
@@ -163,7 +172,7 @@ def test_colour_maps_come_from_the_list_of_those_that_every_reader_can_tell_apar
     assert maps <= ALLOWED_MAPS
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", [*FIGURES, *CROWDED])
 def test_no_word_leaves_the_picture(name):
     figure = drawn(name)
     wide, high = figure.bbox.size
@@ -216,17 +225,15 @@ def test_a_picture_fits_a_page_800_pixels_wide(name):
 
 
 # ------------------------------------------------------------------------------------------------ mosaic
-def test_the_mosaic_shows_every_slice_that_crosses_a_disc_however_many():
+@pytest.mark.parametrize("plot", [qc.plot_t2_overlay, qc.plot_flags])
+def test_the_mosaic_shows_every_slice_that_crosses_a_disc_however_many(plot):
     stack, t2map, discs = make_visit()
     thick = [np.repeat(volume, 3, axis=2) for volume in (discs.discs, discs.regions)]
     affine = AFFINE @ np.diag([1, 1, 1 / 3, 1])
     many = DiscLabels(discs=thick[0], regions=thick[1], levels=LEVELS, affine=affine)
     maps = {name: np.repeat(getattr(t2map, name), 3, axis=2) for name in ("t2_ms", "s0", "t2_se_ms", "flag")}
-    figure = qc.plot_t2_overlay(
-        stack.replace(signal=np.repeat(stack.signal, 3, axis=2), affine=affine),
-        replace(t2map, affine=affine, **maps),
-        many,
-    )
+    signal = np.repeat(stack.signal, 3, axis=2)
+    figure = plot(stack.replace(signal=signal, affine=affine), replace(t2map, affine=affine, **maps), many)
     assert len(panels(figure)) == 15
     FigureCanvasAgg(figure).draw()
     for axes in panels(figure):
@@ -598,7 +605,7 @@ def test_a_change_beyond_the_axis_is_an_arrow_at_its_edge():
     figure = qc.plot_cohort(far)
     right = figure.axes[0].get_xlim()[1]
     assert right == 100
-    assert {(mark.get_marker(), mark.get_xdata()[0]) for mark in marks_of(figure, 0)} == {(">", 100)}
+    assert {(mark.get_marker(), mark.get_xdata()[0]) for mark in marks_of(figure, 0)} == {(">", 98)}
 
 
 def test_marks_of_like_changes_do_not_lie_on_each_other():

@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _ROLES = {"index": "index", "control": "control", "unknown": "role not told"}
-_WORDS = {"index": "index disc, full: exceeds", "control": "control disc, full: exceeds", "unknown": "role not told"}
+_WORDS = {"index": "index disc", "control": "control disc", "unknown": "role not told"}
 _ALL, _NO_SITE = "all sites", "site not told"
 _ROW_IN, _ROOM_IN = 0.7, 1.5
-_LEFT_IN, _RIGHT_IN, _WIDE_IN, _TOP_IN = 1.35, 2.75, 9.2, 0.4
+_LEFT_IN, _RIGHT_IN, _WIDE_IN, _TOP_IN = 1.35, 2.95, 9.2, 0.4
 _LEAST_REACH_PCT, _MOST_REACH_PCT = 20.0, 100.0
+_SHOWN_PCT = 97.0  # of the changes lie within the axis, the others are arrows at its ends
 _BIN_SHARE, _STEP, _HIGHEST = 0.018, 0.085, 0.3  # of the axis; rows between dots of one bin; from a row's middle
+_END = 0.98  # where arrows stand, of the axis
 _MEAN_DOWN = 0.42  # below the row's middle
 
 
@@ -141,8 +143,11 @@ def _group(shown: Sequence[StudyChange], site: str, role: str) -> _Group:
 
 
 def _reach_pct(shown: Sequence[StudyChange]) -> float:
-    ends = [abs(v) for one in shown for v in (one.change.change_pct, one.change.repeatability.rc_pct)]
-    widest = max((end for end in ends if math.isfinite(end)), default=0.0)
+    """Return how far the axis reaches to both sides: all bands, and all but the outermost changes, up to 100 %."""
+    bands = [rc for one in shown if math.isfinite(rc := one.change.repeatability.rc_pct)]
+    changes = [abs(pct) for one in shown if math.isfinite(pct := one.change.change_pct)]
+    most = 1.15 * float(np.percentile(changes, _SHOWN_PCT)) if changes else 0.0
+    widest = max([*bands, most])
     return min(max(math.ceil(widest * 1.08 / 10) * 10, _LEAST_REACH_PCT), _MOST_REACH_PCT)
 
 
@@ -182,10 +187,11 @@ def _draw_group(axes: Axes, row: int, group: _Group, reach_pct: float) -> None:
     for pct, lift, exceeds in zip(group.pct, lifts, group.exceeds, strict=True):
         beyond = abs(pct) > reach_pct
         shape = (">" if pct > 0 else "<") if beyond else marker
-        shown_pct = min(max(pct, -reach_pct), reach_pct)
+        end_pct = _END * reach_pct if beyond else reach_pct
+        shown_pct = min(max(pct, -end_pct), end_pct)
         face, edge = (BAND, QUIET) if exceeds is None else (colour if exceeds else "white", colour)
         y = row - 0.05 + lift
-        axes.plot([shown_pct], [y], shape, ms=5, mfc=face, mec=edge, mew=1, zorder=3, clip_on=not beyond)
+        axes.plot([shown_pct], [y], shape, ms=5, mfc=face, mec=edge, mew=1, zorder=3, clip_on=False)
     if group.pct.size:
         low, high = group.interval_pct
         y = row + _MEAN_DOWN
@@ -205,8 +211,8 @@ def _write_group(axes: Axes, row: int, group: _Group) -> None:
     mean = f"mean {group.pct.mean():+.1f} %{interval}" if n else "no change known"
     known = [exceeds for exceeds in group.exceeds if exceeds is not None]
     beyond = f"; {sum(known)} of {len(known)} exceed" if known else "; band not known" if n else ""
-    axes.text(1.02, row - 0.17, (discs + beyond), color=QUIET, **style)
-    axes.text(1.02, row + 0.2, mean.replace("-", "−"), color=INK, **style)
+    axes.text(1.03, row - 0.17, discs + beyond, color=QUIET, **style)
+    axes.text(1.03, row + 0.2, mean.replace("-", "−"), color=INK, **style)
 
 
 def _finish(axes: Axes, groups: Sequence[_Group], label: str) -> None:
@@ -226,8 +232,10 @@ def _marks(groups: Sequence[_Group]) -> list[Artist]:
     def mark(role: str, face: str, edge: str, words: str) -> Line2D:
         return Line2D([], [], color=edge, marker=ROLE_MARKERS[role], mfc=face, mec=edge, lw=0, ms=5, label=words)
 
+    is_judged = any(exceeds is not None for group in groups for exceeds in group.exceeds)
+    full = ", full: exceeds" if is_judged else ""
     roles = dict.fromkeys(group.role for group in groups)
-    marks: list[Artist] = [mark(role, ROLE_COLOURS[role], ROLE_COLOURS[role], _WORDS[role]) for role in roles]
+    marks: list[Artist] = [mark(role, ROLE_COLOURS[role], ROLE_COLOURS[role], _WORDS[role] + full) for role in roles]
     if any(exceeds is False for group in groups for exceeds in group.exceeds):
         marks.append(mark("control", "white", INK, "hollow: within repeatability"))
     if any(exceeds is None for group in groups for exceeds in group.exceeds):

@@ -48,7 +48,7 @@ FLAG_WORDS: Mapping[Flag, str] = {
 }
 """Why a voxel has no T2, in words for the reader of a picture."""
 
-_SIDE_IN, _NAMES_IN, _EDGE_IN = 3.6, 0.75, 0.2
+_SIDE_IN, _NAMES_IN, _EDGE_IN = 3.5, 0.75, 0.2
 _BARS_IN = 1.9
 _LEAST_REACH_PCT = 5.0
 

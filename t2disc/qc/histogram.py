@@ -133,7 +133,7 @@ def _finish(figure: Figure, grid: NDArray[Any], t2_range_ms: tuple[float, float]
     low, high = t2_range_ms
     handles, labels = grid[0, 0].get_legend_handles_labels()
     known = dict(zip(labels, handles, strict=True))
-    figure.legend(known.values(), known.keys(), loc="outside upper left", ncols=6, frameon=False, fontsize=9)
+    figure.legend(known.values(), known.keys(), loc="outside upper left", ncols=4, frameon=False, fontsize=9)
     last, beside = grid[-1]
     last.set_xlim(low, high)
     last.set_xlabel(f"{quantity} (ms)", fontsize=10)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _MOST_WITHOUT_DISCS = 6
 HEIGHT_IN, SMALL_HEIGHT_IN = 5.2, 3.6  # of a panel; of one among many
-_MANY = 8
+_MANY, _MANY_WIDE_IN = 8, 2.1
 _WIDEST_IN = 10.0  # with the room at the right side; readable on a page 800 pixels wide
 _GAP_IN = 0.04
 
@@ -124,8 +124,9 @@ def _panels(
     n: int, shape: tuple[int, ...], view: SagittalView, side_in: float, high_in: float
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure with n panels of the proportions of the part shown, in as few rows as fit, evenly filled."""
-    high_in = high_in if n <= _MANY else min(high_in, SMALL_HEIGHT_IN)
-    wide_in = high_in * shape[1] * view.column_mm / (shape[0] * view.row_mm)
+    slender = shape[0] * view.row_mm / (shape[1] * view.column_mm)
+    high_in = high_in if n <= _MANY else min(high_in, SMALL_HEIGHT_IN, _MANY_WIDE_IN * slender)
+    wide_in = high_in / slender
     n_rows = math.ceil(n / max(int((_WIDEST_IN - side_in) / (wide_in + _GAP_IN)), 1))
     n_columns = math.ceil(n / n_rows)
     width_in = n_columns * (wide_in + _GAP_IN) + side_in

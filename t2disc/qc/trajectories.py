@@ -25,6 +25,7 @@ Unit = Literal["%", "ms"]
 
 _COLUMNS = 3
 _PANEL_IN, _ROOM_IN, _WIDE_IN = 2.5, 0.9, 8.0
+_ALONE_IN = (5.5, 3.4)  # width and height of a panel that stands alone
 _LEAST_REACH: dict[Unit, float] = {"%": 30.0, "ms": 20.0}
 _LABELS: dict[Unit, str] = {"%": "Change of median {} (% of baseline)", "ms": "Median {} (ms)"}
 
@@ -73,8 +74,8 @@ def plot_trajectories(
     shown = [one for one in changes if (one.change.region, one.change.roi) == (region, roi)]
     levels = [level for level in LEVELS if any(one.change.level == level for one in shown)]
     n_rows, n_columns = math.ceil(max(len(levels), 1) / _COLUMNS), min(max(len(levels), 1), _COLUMNS)
-    wide_in = _WIDE_IN if n_columns > 1 else _WIDE_IN / 2
-    figure = Figure(figsize=(wide_in, n_rows * _PANEL_IN + _ROOM_IN), dpi=110, layout="constrained")
+    wide_in, high_in = (_WIDE_IN, n_rows * _PANEL_IN) if n_columns > 1 else _ALONE_IN
+    figure = Figure(figsize=(wide_in, high_in + _ROOM_IN), dpi=110, layout="constrained")
     grid = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True)
     if not levels:
         say(grid[0, 0], f"no change of {region} is known")
@@ -84,7 +85,9 @@ def plot_trajectories(
     _draw_panels(list(grid.ravel()), shown, levels, visits, unit)
     figure.supylabel(_LABELS[unit].format(f"{quantity}, {region}"), fontsize=10)
     figure.suptitle(f"Median {quantity} of {region}, {ROI_WORDS[roi]}", fontsize=10, x=0.01, ha="left")
-    figure.legend(handles=_legend(shown), loc="outside lower center", ncols=2, frameon=False, fontsize=8.5)
+    figure.legend(
+        handles=_legend(shown), loc="outside lower center", ncols=2 if n_columns > 1 else 1, frameon=False, fontsize=8.5
+    )
     return figure
 
 
