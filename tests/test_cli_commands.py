@@ -7,10 +7,13 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from shutil import copytree
+from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 from pydicom.dataset import Dataset
 from slices import fake_slice, series, write
 from studies import broken_visit, label_map, small_study, sound_visit, tree
@@ -19,16 +22,7 @@ from typer.testing import CliRunner, Result
 from t2disc import __version__
 from t2disc.cli.app import app
 from t2disc.cli.exits import MEANINGS
-from t2disc.model.protocol import (
-    FitSettings,
-    IngestSettings,
-    Protocol,
-    RegionSettings,
-    RegisterSettings,
-    RepeatabilitySettings,
-    SegmentSettings,
-    StudySettings,
-)
+from t2disc.model.protocol import Protocol
 from t2disc.store import output_lock
 from t2disc.study import read_protocol
 from t2disc.study.pseudonym import KEY_FILE, KEY_VARIABLE
@@ -523,21 +517,46 @@ def example() -> str:
     return re.search(r"```toml\n(.*?)```", (DOCS / "protocol.md").read_text(encoding="utf-8"), re.DOTALL).group(1)
 
 
+def keys_of(table: type[BaseModel]) -> Iterator[str]:
+    """Every key of a table and of the tables below it, with points between."""
+    for name, field in table.model_fields.items():
+        key = field.alias or name
+        below = [kind for kind in (field.annotation, *get_args(field.annotation)) if is_table(kind)]
+        yield from (f"{key}.{inner}" for kind in below for inner in keys_of(kind))
+        if not below:
+            yield key
+
+
+def is_table(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def shown_keys(table: BaseModel) -> Iterator[str]:
+    """Every key that a protocol file set; of a dictionary of tables, those of any of its entries."""
+    for name in table.model_fields_set:
+        value, key = getattr(table, name), type(table).model_fields[name].alias or name
+        entries = list(value.values()) if isinstance(value, dict) else [value]
+        below = [entry for entry in entries if isinstance(entry, BaseModel)]
+        yield from (f"{key}.{inner}" for entry in below for inner in shown_keys(entry))
+        if not below:
+            yield key
+
+
 def test_the_example_of_the_docs_is_valid_and_shows_every_key(tmp_path):
     (tmp_path / "p.toml").write_text(example(), encoding="utf-8")
     protocol = read_protocol(tmp_path / "p.toml")
-    shown = {table: set(keys) for table, keys in protocol.model_dump(exclude_unset=True, by_alias=True).items()}
-    tables = {
-        "ingest": IngestSettings,
-        "register": RegisterSettings,
-        "fit": FitSettings,
-        "segment": SegmentSettings,
-        "regions": RegionSettings,
-        "study": StudySettings,
-        "repeatability": RepeatabilitySettings,
-    }
-    assert set(tables) == {field.alias or name for name, field in Protocol.model_fields.items()}
-    assert shown == {name: set(table.model_fields) for name, table in tables.items()}
+    assert set(shown_keys(protocol)) == set(keys_of(Protocol))
+    assert len(set(keys_of(Protocol))) > 80
+    assert "checks.pair.interval_days.tolerance" in set(keys_of(Protocol))
+
+
+def test_the_schema_that_is_kept_is_that_of_the_program():
+    printed = call("schema")
+    assert printed.exit_code == 0
+    assert (DOCS / "protocol.schema.json").read_text(encoding="utf-8") == printed.stdout
+    schema = json.loads(printed.stdout)
+    assert schema["additionalProperties"] is False
+    assert set(schema["properties"]) == {field.alias or name for name, field in Protocol.model_fields.items()}
 
 
 @pytest.mark.parametrize(
@@ -551,6 +570,18 @@ def test_the_example_of_the_docs_is_valid_and_shows_every_key(tmp_path):
         ("[regions]\nmid_sagittal_mm = 0.0", "regions.mid_sagittal_mm"),
         ("[study]\nlayout = 'pile'", "study.layout"),
         ("[nonsense]\nx = 1", "nonsense"),
+        ("[checks.scan]\nfield = { expected = 3.0 }", "checks.scan.field"),
+        ("[checks.scan]\nfield_strength_t = { expect = 3.0 }", "checks.scan.field_strength_t.expect"),
+        ("[checks.scan]\nfield_strength_t = { expected = nan }", "checks.scan.field_strength_t.expected"),
+        ("[checks.scan]\nfield_strength_t = { expected = 3.0, tolerance = -1 }", "field_strength_t.tolerance"),
+        ("[checks.scan]\nfield_strength_t = { expected = 3.0, severity = 'fatal' }", "field_strength_t.severity"),
+        ("[checks.scan]\necho_times_ms = { expected = [20, 10] }", "echo times that do not rise"),
+        ("[checks.scan]\ncoverage = { first = 'L5/S1', last = 'L1/L2' }", "a last disc above the first"),
+        ("[checks.scan]\ncoverage = { first = 'C2/C3' }", "checks.scan.coverage.first"),
+        ("[checks.scan]\ntime_of_day = { earliest = '25:00', latest = '12:00' }", "time_of_day.earliest"),
+        ("[checks.signal]\nflagged_pct = { dark = { most = 1 } }", "names that are no flag"),
+        ("[checks.pair]\nsame = { mood = 'major' }", "checks.pair.same.mood"),
+        ("[checks.pair]\ninterval_days = { M12 = { expected = 365 }, ses-m12 = { expected = 1 } }", "there twice"),
         ("[fit\n", "line 1"),
         ("[study]\nvisit_order = ['M0', 'M3', 'ses-m0']", "visit_order: visits named twice: m0"),
         ("x = " + "[" * 20_000, "cannot be read"),

@@ -82,7 +82,7 @@ def run_study(visits: Sequence[Visit], settings: RunSettings, reporter: Reporter
 def _summary(
     records: Sequence[store.VisitRecord], pairs: Sequence[store.PairRecord], protocol: Protocol
 ) -> study.StudySummary:
-    return study.summarise(records, pairs, protocol.study.visit_order, protocol.repeatability)
+    return study.summarise(records, pairs, protocol.study.visit_order, protocol.repeatability, protocol.checks)
 
 
 def _describe_dataset(out: Path) -> None:

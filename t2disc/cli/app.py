@@ -121,6 +121,15 @@ def report(
 
 
 @app.command(epilog=_EXITS)
+def schema() -> None:
+    """Print the JSON Schema of the protocol file, for editors."""
+    with coded_exits():
+        from t2disc.study import protocol_schema
+
+        typer.echo(protocol_schema(), nl=False)
+
+
+@app.command(epilog=_EXITS)
 def simulate(
     out: Annotated[Path, typer.Argument(help="New or empty folder for the simulated study.")],
     participants: Annotated[int, typer.Option("--participants", min=1, help="Number of participants.")] = 2,

@@ -78,7 +78,7 @@ def run_check(request: FitRequest) -> ExitCode:
     folders = _label_folders(request)
     inspections = [study.inspect_visit(visit, protocol, folders) for visit in visits]
     console = stdout_console()
-    show_inspections(console, inspections)
+    show_inspections(console, inspections, [study.inspection_checks(each, protocol.checks) for each in inspections])
     _warn((*warnings, *study.order_warnings(inspections, protocol.study.visit_order)))
     if key is not None and key.is_provisional:
         console.print("The names are provisional: t2disc fit makes the key of the pseudonyms.")
@@ -214,11 +214,12 @@ def _run(
 
 
 def _show(request: FitRequest, outcome: StudyOutcome, *, seconds: float) -> None:
-    from t2disc.cli.show import show_effort, show_places, show_summary, stdout_console
+    from t2disc.cli.show import show_effort, show_grades, show_places, show_summary, stdout_console
 
     console = stdout_console()
     show_summary(console, outcome.summary, with_labels=request.labels_dir is not None)
     summary = outcome.summary
+    show_grades(console, summary)
     has_changes = bool(summary.changes)
     show_places(console, request.out, summary.visits, with_figures=request.with_figures, has_changes=has_changes)
     show_effort(console, outcome.summary.visits, n_skipped=outcome.n_skipped, seconds=seconds)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from t2disc.model import Change, Inventory, LeftOut
+    from t2disc.model import Change, Check, Inventory, LeftOut
     from t2disc.store import ChangeRow, DiscRow, VisitRecord, VisitRow
     from t2disc.study import Inspection, StudySummary
 
@@ -25,9 +25,9 @@ def stdout_console() -> Console:
     return Console(highlight=False, width=max(Console().width, _LEAST_WIDTH))
 
 
-def show_inspections(console: Console, inspections: Sequence[Inspection]) -> None:
-    """Print, visit by visit, what was found, what will be used and why, and what is refused."""
-    for inspection in inspections:
+def show_inspections(console: Console, inspections: Sequence[Inspection], checks: Sequence[Sequence[Check]]) -> None:
+    """Print, visit by visit, what was found, what will be used and why, what is refused, and the protocol's checks."""
+    for inspection, answers in zip(inspections, checks, strict=True):
         key = inspection.visit.key
         if inspection.refusal is not None:
             refusal = inspection.refusal
@@ -38,6 +38,25 @@ def show_inspections(console: Console, inspections: Sequence[Inspection]) -> Non
                 _line(console, f"    leave {_left_out(item)}")
             for note in inspection.notes:
                 _line(console, f"    note: {note}")
+        _show_checks(console, answers)
+
+
+def _show_checks(console: Console, checks: Sequence[Check]) -> None:
+    """Print which checks a visit passes, in a line, and a line for each that it does not, or that cannot be made."""
+    if passed := [check.name for check in checks if check.outcome == "pass"]:
+        _line(console, f"    pass: {', '.join(passed)}")
+    for check in checks:
+        if check.outcome != "pass":
+            told = f"expected {check.expected}, found {check.found}"
+            _line(console, f"    {check.outcome}: {check.name} ({check.severity}), {told}")
+
+
+def show_grades(console: Console, summary: StudySummary) -> None:
+    """Print each visit's grade by the protocol's checks, with its reasons; nothing where none was asked for."""
+    for row in summary.visits:
+        if summary.checks and row.grade is not None:
+            reasons = f": {'; '.join(row.grade.reasons)}" if row.grade.reasons else ""
+            _line(console, f"{row.record.key}  {row.grade.word}{reasons}")
 
 
 def _used(found: Inventory) -> str:
@@ -107,9 +126,8 @@ def show_places(
         _line(console, f"Pictures  {out / 'sub-*' / 'ses-*' / 'figures'}")
     if n_done and with_figures and has_changes:
         _line(console, f"          {out / 'sub-*' / 'pairs' / '*' / 'figures'}")
-    _line(
-        console, f"Tables    {out / 'discs.tsv'}, changes.tsv, roi_sensitivity.tsv, model_sensitivity.tsv, visits.tsv"
-    )
+    others = "changes.tsv, roi_sensitivity.tsv, model_sensitivity.tsv, visits.tsv, checks.tsv"
+    _line(console, f"Tables    {out / 'discs.tsv'}, {others}")
 
 
 def show_effort(console: Console, visits: Iterable[VisitRow], *, n_skipped: int, seconds: float) -> None:

@@ -33,7 +33,7 @@ from t2disc.errors import (
     SidecarInvalid,
 )
 from t2disc.ingest.elements import real_date, real_time
-from t2disc.ingest.facts import plain
+from t2disc.ingest.facts import plain, unit_vector
 from t2disc.ingest.frametype import sequence, vendor
 from t2disc.ingest.nifti import read_volume
 from t2disc.model import Acquisition, EchoStack, Inventory, LeftOut
@@ -209,6 +209,7 @@ def _acquisition(series: _MeseSeries, affine: NDArray[np.float64]) -> Acquisitio
         voxel_size_mm=(size_mm[0], size_mm[1], size_mm[2]),
         slice_thickness_mm=thickness_mm,
         slice_gap_mm=None if thickness_mm is None else round(size_mm[2] - thickness_mm, 4) + 0.0,
+        slice_normal=unit_vector(np.cross(affine[:3, 0], affine[:3, 1]).tolist()),
         acquisition_date=day,
         acquisition_time=None if day is None else real_time(moment or str(sidecar.get("AcquisitionTime", ""))),
     )

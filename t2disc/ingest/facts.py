@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
+import numpy as np
 from pydicom.dataset import Dataset
 
 from t2disc.ingest import elements as el
@@ -44,6 +46,7 @@ def acquisition_of(ds: Dataset, frame: Frame, step_mm: float) -> Acquisition:
         voxel_size_mm=(*_pixel_size_mm(frame), round(step_mm, 4)),
         slice_thickness_mm=thickness,
         slice_gap_mm=None if thickness is None else round(step_mm - thickness, 4) + 0.0,
+        slice_normal=_normal(frame),
         acquisition_date=el.date(ds, *DATES),
         acquisition_time=_time(ds),
     )
@@ -57,6 +60,23 @@ def plain(text: str) -> str | None:
 def _pixel_size_mm(frame: Frame) -> tuple[float, float]:
     between_rows, between_columns = frame.plane.spacing_mm or (math.nan, math.nan)
     return between_columns, between_rows
+
+
+def _normal(frame: Frame) -> tuple[float, float, float] | None:
+    if frame.plane.orientation is None:
+        return None
+    x, y, z = np.cross(frame.plane.orientation[:3], frame.plane.orientation[3:])
+    return unit_vector((-x, -y, z))  # LPS to RAS+
+
+
+def unit_vector(direction: Sequence[float]) -> tuple[float, float, float] | None:
+    """Return a direction at length 1, to four digits, its largest part above 0; ``None`` when it is none."""
+    length = math.hypot(*direction)
+    if not (math.isfinite(length) and length):
+        return None
+    sign = math.copysign(1.0, max(direction, key=abs))
+    x, y, z = (round(sign * float(part) / length, 4) + 0.0 for part in direction)
+    return x, y, z
 
 
 def _group(ds: Dataset, keyword: str) -> Dataset:

@@ -3,6 +3,7 @@
 :mod:`t2disc.model.protocol` is not re-exported: it loads pydantic, which most rooms do without.
 """
 
+from t2disc.model.checks import GRADES, OUTCOMES, SEVERITIES, Check, Grade
 from t2disc.model.cohort import StudyChange
 from t2disc.model.drift import Agreement, Drift
 from t2disc.model.fitting import PULSES, EchoChoice, ModelOptions, SliceProfile
@@ -10,7 +11,7 @@ from t2disc.model.inventory import Identity, Inventory
 from t2disc.model.labels import DiscLabels, LabelKind, LabelMap, LabelSource
 from t2disc.model.levels import LEVELS, level_or_none, parse_level, without_disc
 from t2disc.model.maps import Flag, NoiseEstimate, T2Map, VoxelFit
-from t2disc.model.match import ROIS, DiscMatch, MatchCode, MatchedLabels, Roi, VisitMatch
+from t2disc.model.match import ROIS, DiscMatch, HowMatched, MatchCode, MatchedLabels, Roi, VisitMatch
 from t2disc.model.measures import Z_95, Change, DiscMeasure, Repeatability, RoiSensitivity
 from t2disc.model.motion import EchoMotion, EchoShift, EchoState
 from t2disc.model.quality import DiscQuality, FitQuality
@@ -33,18 +34,22 @@ from t2disc.model.visit import MeasuredVisit, Visit, role_of
 
 __all__ = [
     "COMPARED_REGIONS",
+    "GRADES",
     "LEVELS",
     "N_STRIPS",
+    "OUTCOMES",
     "PULSES",
     "REGION_PARTS",
     "ROIS",
     "SCHEMES",
     "SCHEME_OF",
     "SCHEME_PARTS",
+    "SEVERITIES",
     "Z_95",
     "Acquisition",
     "Agreement",
     "Change",
+    "Check",
     "DiscLabels",
     "DiscMatch",
     "DiscMeasure",
@@ -58,6 +63,8 @@ __all__ = [
     "EchoState",
     "FitQuality",
     "Flag",
+    "Grade",
+    "HowMatched",
     "Identity",
     "Inventory",
     "LabelKind",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,26 @@ class MatchCode(StrEnum):
     POOR_FIT = "poor-fit"
     THROUGH_PLANE_UNSURE = "through-plane-unsure"
     PERHAPS_ANOTHER = "perhaps-another-person"
+
+
+class HowMatched(Protocol):
+    """What is told of a disc's match, in memory or in a record; see :class:`DiscMatch`."""
+
+    @property
+    def level(self) -> str:
+        """``L4/L5``."""
+
+    @property
+    def correlation(self) -> float:
+        """Of the images about the disc."""
+
+    @property
+    def inverse_mm(self) -> float:
+        """Distance between there and back, mm."""
+
+    @property
+    def codes(self) -> tuple[MatchCode, ...]:
+        """What speaks against it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from t2disc.model.checksettings import CheckSettings
 from t2disc.model.fitting import LEAST_T1_MS, MOST_T1_MS, EchoChoice, ModelOptions
 from t2disc.model.levels import LEVELS
 from t2disc.model.regions import SCHEME_OF, SCHEMES, Scheme
+from t2disc.model.table import Table
 
 FIRST_ECHO_TOLERANCE_MS = 0.5
 
 
-class _Table(BaseModel):
-    """A table of the protocol file: frozen, and unknown keys refused, so that a typing slip cannot pass."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class IngestSettings(_Table):
+class IngestSettings(Table):
     """``[ingest]``: which series is the one to measure, when a visit holds several."""
 
     series_number: int | None = Field(None, description="SeriesNumber (0020,0011) of the multi-echo series")
@@ -40,7 +36,7 @@ class IngestSettings(_Table):
         )
 
 
-class FitSettings(_Table):
+class FitSettings(Table):
     """``[fit]``: the model, the echoes it uses, and what it assumes."""
 
     model: str = Field("mono", description="Signal model of the maps; t2disc fit --model overrides it")
@@ -94,7 +90,7 @@ class FitSettings(_Table):
         )
 
 
-class RegisterSettings(_Table):
+class RegisterSettings(Table):
     """``[register]``: which echoes are moved back onto the first, when they were not acquired together."""
 
     echo_threshold_mm: float = Field(
@@ -105,7 +101,7 @@ class RegisterSettings(_Table):
     )
 
 
-class SegmentSettings(_Table):
+class SegmentSettings(Table):
     """``[segment]``: where discs come from when no reader labelled them, and which of their voxels are measured."""
 
     automatic: bool = Field(True, description="Find discs automatically where a visit has no label map")
@@ -113,7 +109,7 @@ class SegmentSettings(_Table):
     least_confidence: float = Field(0.5, ge=0, le=1, description="A level less sure than this is marked for review")
 
 
-class RegionSettings(_Table):
+class RegionSettings(Table):
     """``[regions]``: the ways of dividing each disc. All of them divide the same mask."""
 
     schemes: tuple[Scheme, ...] = Field(
@@ -124,7 +120,7 @@ class RegionSettings(_Table):
     posterior_fraction: float = Field(0.1, gt=0, lt=1, description="Share of the length that is posterior")
 
 
-class StudySettings(_Table):
+class StudySettings(Table):
     """``[study]``: how visits are told apart and put in order."""
 
     layout: Literal["auto", "folders", "bids", "heap"] = Field("auto", description="How the study folder is laid out")
@@ -133,7 +129,7 @@ class StudySettings(_Table):
     )
 
 
-class RepeatabilitySettings(_Table):
+class RepeatabilitySettings(Table):
     """``[repeatability]``: what measuring twice gives; the literature's coefficients where nothing is said."""
 
     rc_pct: dict[str, float] = Field(
@@ -162,7 +158,7 @@ class RepeatabilitySettings(_Table):
         return given
 
 
-class Protocol(_Table):
+class Protocol(Table):
     """All settings of a study. Every table and key may be left out; the defaults stand in docs/protocol.md."""
 
     ingest: IngestSettings = IngestSettings()
@@ -172,3 +168,4 @@ class Protocol(_Table):
     regions: RegionSettings = RegionSettings()
     study: StudySettings = StudySettings()
     repeatability: RepeatabilitySettings = RepeatabilitySettings()
+    checks: CheckSettings = CheckSettings()

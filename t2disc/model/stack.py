@@ -30,6 +30,7 @@ class Acquisition:
     voxel_size_mm: tuple[float, float, float] | None = None  # along columns, rows and slices (gap included)
     slice_thickness_mm: float | None = None  # (0018,0050)
     slice_gap_mm: float | None = None  # step between slice centres less the thickness
+    slice_normal: tuple[float, float, float] | None = None  # unit vector across the slices, RAS+ (0020,0037)
     acquisition_date: str | None = None  # YYYY-MM-DD (0008,0022)
     acquisition_time: str | None = None  # HH:MM:SS (0008,0032)
 

@@ -11,6 +11,7 @@ from t2disc.store.bids import (
     refuse_foreign_dataset,
 )
 from t2disc.store.change_table import ChangeRow, ControlFacts
+from t2disc.store.check_table import CheckRow
 from t2disc.store.figures import figure_file, has_figures
 from t2disc.store.files import StoredFile, update_file, write_file, write_tree
 from t2disc.store.lock import output_lock
@@ -36,6 +37,7 @@ __all__ = [
     "MANIFEST",
     "Basis",
     "ChangeRow",
+    "CheckRow",
     "ControlFacts",
     "DiscMatchFacts",
     "DiscRow",

@@ -64,8 +64,8 @@ _README = """# T2 of lumbar discs, measured by t2disc
 `discs.tsv`: T2 of each region of each disc at each visit. `changes.tsv`: each later visit against the first.
 `roi_sensitivity.tsv`: how T2 depends on what is called the nucleus, or the disc. `model_sensitivity.tsv`: how it
 depends on the signal model, where other models were asked for.
-`visits.tsv`: every visit, how it was put in order, and why it was refused if it was. The `.json` beside each explains
-its columns.
+`visits.tsv`: every visit, how it was put in order, why it was refused if it was, and its grade where the protocol file
+has checks. `checks.tsv`: every one of these checks. The `.json` beside each explains its columns.
 
 `sub-*/ses-*/anat/`: maps of T2 in seconds (`T2starmap` where the series is a gradient echo), their standard error
 (`desc-se`), the signal at echo time 0 (`S0map`), why a voxel has no T2 (`desc-flag`), how well the curve describes the

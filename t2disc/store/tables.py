@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from t2disc.model import COMPARED_REGIONS, SCHEME_OF, DiscMeasure, DiscQuality, EchoState, Flag, RoiSensitivity
+from t2disc.model import COMPARED_REGIONS, SCHEME_OF, DiscMeasure, DiscQuality, EchoState, Flag, Grade, RoiSensitivity
 from t2disc.model.review import ReviewCode
 from t2disc.store.change_table import CHANGE_COLUMNS, ChangeRow
+from t2disc.store.check_table import CHECK_COLUMNS, GRADE_WORDS, CheckRow
 from t2disc.store.columns import (
     LEVEL,
     LEVEL_WORDS,
@@ -61,6 +62,7 @@ class VisitRow:
     record: VisitRecord
     number: int | None
     ordered_by: str
+    grade: Grade | None = None  # None where the protocol expects nothing
 
 
 def _labels_of(row: DiscRow | VisitRow) -> str | None:
@@ -281,6 +283,17 @@ VISIT_COLUMNS: tuple[Column[VisitRow], ...] = (
     ),
     Column("notes", "Remarks, separated by semicolons", lambda row: "; ".join(row.record.notes)),
     Column("version", "Version of t2disc", lambda row: row.record.version),
+    Column(
+        "grade",
+        "How far the visit can be used, by [checks] of the protocol file; n/a where that expects nothing",
+        lambda row: row.grade and row.grade.word,
+        levels=GRADE_WORDS,
+    ),
+    Column(
+        "grade_reasons",
+        "Why not further, separated by semicolons; checks.tsv tells what was expected and found",
+        lambda row: "; ".join(row.grade.reasons) if row.grade else None,
+    ),
 )
 
 
@@ -290,8 +303,9 @@ def table_files(
     visits: Sequence[VisitRow],
     sensitivities: Sequence[RoiRow] = (),
     models: Sequence[ModelRow] = (),
+    checks: Sequence[CheckRow] = (),
 ) -> tuple[StoredFile, ...]:
-    """Return ``discs``, ``changes``, ``visits``, ``roi_sensitivity`` and ``model_sensitivity``.
+    """Return ``discs``, ``changes``, ``visits``, ``roi_sensitivity``, ``model_sensitivity`` and ``checks``.
 
     Each is a ``.tsv`` with its ``.json`` dictionary.
     """
@@ -301,4 +315,5 @@ def table_files(
         *table("visits", VISIT_COLUMNS, visits),
         *table("roi_sensitivity", ROI_COLUMNS, sensitivities),
         *table("model_sensitivity", model_columns(models), models),
+        *table("checks", CHECK_COLUMNS, checks),
     )

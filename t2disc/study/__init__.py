@@ -1,6 +1,7 @@
 """Which visits exist, in which order; the story of one visit and of a pair of visits."""
 
 from t2disc.study.basis import visit_basis
+from t2disc.study.checks import check_record, inspection_checks
 from t2disc.study.corrections import correction_warnings, corrections_folder
 from t2disc.study.find import find_visits
 from t2disc.study.labels import LabelFolders, label_warnings
@@ -19,7 +20,7 @@ from t2disc.study.pair import (
     pair_files,
     pair_record,
 )
-from t2disc.study.protocolfile import read_protocol
+from t2disc.study.protocolfile import protocol_schema, read_protocol
 from t2disc.study.pseudonym import PseudonymKey, read_key, read_or_lend_key, read_or_make_key
 from t2disc.study.report import write_reports
 from t2disc.study.summary import StudySummary, order_warnings, pairs_of, summarise, write_summary
@@ -46,12 +47,14 @@ __all__ = [
     "VisitResult",
     "analyse_pair",
     "analyse_visit",
+    "check_record",
     "correction_warnings",
     "corrections_folder",
     "detect_layout",
     "failed_pair_record",
     "find_visits",
     "inspect_visit",
+    "inspection_checks",
     "label_warnings",
     "order_visits",
     "order_warnings",
@@ -61,6 +64,7 @@ __all__ = [
     "pair_record",
     "pairs_of",
     "participant_warnings",
+    "protocol_schema",
     "read_key",
     "read_or_lend_key",
     "read_or_make_key",

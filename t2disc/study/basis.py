@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from t2disc.model.protocol import Protocol
 
 _FOR_MAPS = {"ingest", "registration", "fit"}  # tables of the protocol file on which maps depend
-_FOR_NO_VISIT = {"study", "repeatability"}  # how visits are found, put in order, and compared
+_FOR_NO_VISIT = {"study", "repeatability", "checks"}  # how visits are found, put in order, compared and judged
 _NAMED = (".nii", ".nii.gz", ".json")  # BIDS tells echoes, and which sidecar is whose, by names
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections import Counter
 from collections.abc import Sequence
@@ -55,6 +56,14 @@ def read_protocol(path: Path | None, *, model: str | None = None, models: Sequen
     for name in (protocol.fit.model, *protocol.fit.compare):
         find_model(name)
     return protocol
+
+
+def protocol_schema() -> str:
+    """Return the JSON Schema of the protocol file, for editors and for other programs that write one."""
+    from t2disc.model.protocol import Protocol
+
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Protocol.model_json_schema(by_alias=True)}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def _read_toml(path: Path) -> dict[str, object]:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 from t2disc import store
 from t2disc.errors import VisitOrderUnknown
 from t2disc.study.changes import change_rows
+from t2disc.study.checks import check_record
 from t2disc.study.order import VisitOrder, order_visits
 from t2disc.study.pair import Pair
 from t2disc.study.visit import Inspection
 
 if TYPE_CHECKING:
+    from t2disc.model.checksettings import CheckSettings
     from t2disc.model.protocol import RepeatabilitySettings
 
 _ANOTHER_ORDER = {
@@ -34,6 +36,7 @@ class StudySummary:
     warnings: tuple[str, ...] = ()
     sensitivities: tuple[store.RoiRow, ...] = ()
     models: tuple[store.ModelRow, ...] = ()
+    checks: tuple[store.CheckRow, ...] = ()
 
 
 def summarise(
@@ -41,6 +44,7 @@ def summarise(
     pairs: Sequence[store.PairRecord] = (),
     visit_order: Sequence[str] = (),
     settings: RepeatabilitySettings | None = None,
+    checks: CheckSettings | None = None,
 ) -> StudySummary:
     """Put all visits of a study in order, with the changes of each later visit since its participant's first.
 
@@ -56,18 +60,26 @@ def summarise(
         ``[study] visit_order`` of the protocol.
     settings
         ``[repeatability]`` of the protocol: what measuring twice gives.
+    checks
+        ``[checks]`` of the protocol: what is expected of visits, discs and pairs.
     """
     discs: list[store.DiscRow] = []
     visits: list[store.VisitRow] = []
     sensitivities: list[store.RoiRow] = []
     models: list[store.ModelRow] = []
+    judged: list[store.CheckRow] = []
     warnings: list[str] = []
+    of_followup = {(pair.participant_id, pair.followup_session_id): pair for pair in pairs}
     for participant_id, ordered, order in _by_participant(records, visit_order):
         warnings += _warnings(participant_id, order)
         is_ordered = order.ordered_by != "unknown"
         for number, record in enumerate(ordered, start=1):
-            row = store.VisitRow(record=record, number=number if is_ordered else None, ordered_by=order.ordered_by)
-            visits.append(row)
+            is_later = len(ordered) > 1 and (number > 1 or not is_ordered)
+            pair = of_followup.get((participant_id, record.session_id))
+            rows, grade = check_record(record, pair, checks, is_later=is_later)
+            judged += rows
+            place = number if is_ordered else None
+            visits.append(store.VisitRow(record=record, number=place, ordered_by=order.ordered_by, grade=grade))
             discs += [store.DiscRow(record=record, measure=measure) for measure in record.measures]
             sensitivities += [store.RoiRow(record=record, sensitivity=item) for item in record.roi_sensitivity]
             models += [store.ModelRow(record=record, sensitivity=item) for item in record.model_sensitivity]
@@ -78,6 +90,7 @@ def summarise(
         warnings=tuple(warnings),
         sensitivities=tuple(sensitivities),
         models=tuple(models),
+        checks=tuple(judged),
     )
 
 
@@ -105,7 +118,7 @@ def _by_participant(
 
 def write_summary(out: Path, summary: StudySummary) -> None:
     """Write the study's tables into the output folder; a table that would not change stays."""
-    tables = (summary.discs, summary.changes, summary.visits, summary.sensitivities, summary.models)
+    tables = (summary.discs, summary.changes, summary.visits, summary.sensitivities, summary.models, summary.checks)
     for file in store.table_files(*tables):
         store.update_file(out.joinpath(*file.path.parts), file.content)
 
