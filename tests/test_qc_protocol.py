@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,20 +21,24 @@ from t2disc.model import (
     SEVERITIES,
     Acquisition,
     Check,
+    DiscLabels,
     DiscMatch,
     DiscMeasure,
     DiscQuality,
     EchoMotion,
     EchoShift,
+    EchoStack,
     EchoState,
     Flag,
     MatchCode,
+    NoiseEstimate,
     ReviewCode,
     ReviewReason,
 )
 from t2disc.model.checks import Group
 from t2disc.model.checksettings import FLAGS, CheckSettings, PairChecks, ScanChecks, SignalChecks
 from t2disc.qc import check_discs, check_pair, check_visit, grade_visit
+from t2disc.study import read_protocol
 
 TE_MS = (10.0, 20.0, 30.0, 40.0)
 DISCS = LEVELS[1:]
@@ -68,9 +75,10 @@ def scan_checks(**asked: object) -> ScanChecks:
 
 def found_of(name: str, *, facts: Acquisition = SCAN, te_ms=TE_MS, levels=DISCS, reasons=(), **asked: object) -> Check:
     settings = scan_checks(**{name: ASKED[name] | asked})
-    (check,) = check_visit(settings, facts, te_ms, levels=levels, reasons=reasons)
-    assert (check.group, check.name, check.level) == ("scan", name, None)
-    return check
+    checks = check_visit(settings, facts, te_ms, levels=levels, reasons=reasons)
+    assert {(check.group, check.name) for check in checks} == {("scan", name)}
+    assert [check.level for check in checks] == ([*DISCS] if name == "coverage" and levels is not None else [None])
+    return max(checks, key=lambda check: OUTCOMES.index(check.outcome))
 
 
 # ------------------------------------------------------------------------------------------------ scan
@@ -144,6 +152,18 @@ def test_what_a_visit_does_not_tell_cannot_be_checked(name, change):
 
 def test_every_scan_check_is_once_not_to_be_told():
     assert {name for name, _ in SILENT} == set(ASKED)
+
+
+def test_coverage_is_told_disc_by_disc():
+    checks = check_visit(scan_checks(coverage={"first": "L3/L4"}), SCAN, levels=["L1/L2", "L3/L4", "L4/L5"], reasons=[
+        replace(CUT, level="L4/L5"), replace(CUT, code=ReviewCode.OUTLINE_UNCERTAIN, level="L3/L4")
+    ])  # fmt: skip
+    assert {check.level: check.found for check in checks} == {
+        "L3/L4": "whole",
+        "L4/L5": "cut off",
+        "L5/S1": "not found",
+    }
+    assert [check.outcome for check in checks] == ["pass", "deviation", "deviation"]
 
 
 def test_what_is_not_expected_is_not_checked():
@@ -258,6 +278,10 @@ SURE = {"measures": [disc_of()], "qualities": [quality_of()], "motion": motion_o
 DOUBT = ReviewReason(code=ReviewCode.NAMING_UNCERTAIN, detail="which is which")
 HERE = ReviewReason(code=ReviewCode.OUTLINE_UNCERTAIN, detail="thin", level="L4/L5")
 ELSEWHERE = ReviewReason(code=ReviewCode.OUTLINE_UNCERTAIN, detail="thin", level="L1/L2")
+NOT_JUDGED = {"qualities": []}
+CIRCULAR = {"noise": NoiseEstimate(sigma=1.0, method="residual")}
+INDEPENDENT = {"noise": NoiseEstimate(sigma=1.0, method="background")}
+NP_ALONE = {"qualities": [quality_of(region="NP")]}
 SIGNAL = [  # asked, passes, breaks, cannot be told
     ({"snr": {"least": 20}}, {}, {"measures": [disc_of(snr=19.9)]}, {"measures": [disc_of(snr=math.nan)]}),
     ({"snr": {"least": 20}}, {"measures": [disc_of(snr=20.0)]}, {"measures": [disc_of(snr=0.0)]}, {"measures": []}),
@@ -545,3 +569,23 @@ def test_an_optimal_visit_passed_every_check_that_counts(checks):
 def test_settings_that_expect_nothing_are_empty():
     assert CheckSettings().is_empty
     assert not CheckSettings.model_validate({"scan": {"coverage": {}}}).is_empty
+
+
+def test_the_examples_of_the_docs_run(tmp_path):
+    page = (Path(__file__).parents[1] / "docs" / "checks.md").read_text(encoding="utf-8")
+    (toml,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "p.toml").write_text(toml)
+    assert not read_protocol(tmp_path / "p.toml").checks.is_empty
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    signal = np.ones((2, 2, 2, 2), np.float32)
+    stack = EchoStack(signal=signal, echo_times_ms=np.array([10.0, 20.0]), affine=np.eye(4), acquisition=SCAN)
+    nothing = np.zeros((2, 2, 2), np.uint8)
+    names = {"stack": stack, "discs": DiscLabels(discs=nothing, regions=nothing, levels=DISCS, affine=np.eye(4))}
+    exec(code, names)
+    assert names["grade"].word == "optimal"
+
+
+def test_the_docs_name_every_check():
+    page = (Path(__file__).parents[1] / "docs" / "checks.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+)`", page))
+    assert named >= {name for table in (ScanChecks, SignalChecks, PairChecks) for name in table.model_fields}

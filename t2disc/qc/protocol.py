@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import time
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -82,7 +83,7 @@ def _scan(
     if asked.orientation:
         yield _orientation(asked.orientation, facts.slice_normal)
     if asked.coverage:
-        yield _coverage(asked.coverage, levels, reasons)
+        yield from _coverage(asked.coverage, levels, reasons)
     if asked.vendor:
         yield _vendor(asked.vendor, facts.vendor)
     if asked.scanner_model:
@@ -138,16 +139,17 @@ def _angle_deg(normal: Sequence[float], axis: int) -> float:
     return math.degrees(math.atan2(across, abs(normal[axis])))
 
 
-def _coverage(wanted: Coverage, levels: Sequence[str] | None, reasons: Sequence[ReviewReason]) -> Check:
-    question = Question("scan", "coverage", wanted.severity, f"{wanted.first} to {wanted.last}, whole")
+def _coverage(wanted: Coverage, levels: Sequence[str] | None, reasons: Sequence[ReviewReason]) -> Iterator[Check]:
+    """Yield whether each disc that is asked for was found whole."""
+    question = Question("scan", "coverage", wanted.severity, "found whole")
     if levels is None:
-        return question.unanswered(_NOT_LOOKED_FOR)
+        yield question.unanswered(_NOT_LOOKED_FOR)
+        return
     cut = {reason.level for reason in reasons if reason.code is ReviewCode.DISC_CUT_OFF}
-    lacking = [level for level in wanted.levels if level not in levels]
-    partial = [level for level in wanted.levels if level in levels and (level in cut or None in cut)]
-    texts = [f"not found: {', '.join(lacking)}"] if lacking else []
-    texts += [f"cut off: {', '.join(partial)}"] if partial else []
-    return question.answered("; ".join(texts) or "all of them", is_met=not texts)
+    for level in wanted.levels:
+        is_cut = level in cut or None in cut
+        found = "not found" if level not in levels else "cut off" if is_cut else "whole"
+        yield replace(question, level=level).answered(found, is_met=found == "whole")
 
 
 def _vendor(wanted: VendorNamed, found: str | None) -> Check:

@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from t2disc.model import DiscMeasure, DiscQuality, EchoMotion, EchoState, Flag, ReviewReason
+from t2disc.model import DiscMeasure, DiscQuality, EchoMotion, EchoState, Flag, NoiseEstimate, ReviewReason
 from t2disc.model.checks import Check, Outcome
-from t2disc.qc.outcome import Question, at_least, at_most
+from t2disc.qc.outcome import NOT_MEASURED, Question, at_least, at_most
 
 if TYPE_CHECKING:
     from t2disc.model.checksettings import MajorAsked, Most, SignalChecks
 
 _DISC = "disc"  # the region that is judged
+_CIRCULAR = "sigma comes from the residuals themselves"
 
 
 def check_discs(
@@ -24,6 +25,7 @@ def check_discs(
     motion: EchoMotion | None = None,
     reasons: Sequence[ReviewReason] = (),
     is_labelled: bool = True,
+    noise: NoiseEstimate | None = None,
     qualities: Sequence[DiscQuality] = (),
 ) -> tuple[Check, ...]:
     """Hold the signal of every disc of a visit against what the protocol expects.
@@ -42,20 +44,28 @@ def check_discs(
         Why its labels should be reviewed.
     is_labelled
         Whether anybody, or the network, labelled discs.
+    noise
+        Of the visit's images. Where sigma comes from the residuals themselves, they say nothing against it: the
+        residual cannot be checked.
     qualities
         How well the model describes each disc, where that was measured.
     """
-    found = _discs(settings, measures, levels, qualities)
+    found = _discs(settings, measures, levels, qualities, noise)
     labels = _labels(settings.labels, levels, reasons, is_labelled) if settings.labels else ()
     moved = (_motion(settings.echo_motion_mm, motion),) if settings.echo_motion_mm else ()
     return (*found, *labels, *moved)
 
 
 def _discs(
-    asked: SignalChecks, measures: Sequence[DiscMeasure], levels: Sequence[str], qualities: Sequence[DiscQuality]
+    asked: SignalChecks,
+    measures: Sequence[DiscMeasure],
+    levels: Sequence[str],
+    qualities: Sequence[DiscQuality],
+    noise: NoiseEstimate | None,
 ) -> Iterator[Check]:
     by_level = {measure.level: measure for measure in measures if measure.region == _DISC}
     quality_of = {quality.level: quality for quality in qualities if quality.region == _DISC}
+    is_circular = noise is not None and noise.method == "residual"
     for level in levels:
         measure, quality = by_level.get(level), quality_of.get(level)
         if asked.snr:
@@ -64,8 +74,9 @@ def _discs(
         for name, most in asked.flagged_pct.items():
             yield at_most("signal", f"flagged_pct.{name}", most, _flagged_pct(measure, name), " %", level=level)
         if asked.chi2_red:
-            found = quality.chi2_red_median if quality else None
-            yield at_most("signal", "chi2_red", asked.chi2_red, found, level=level)
+            found = quality.chi2_red_median if quality and not is_circular else None
+            silent = _CIRCULAR if is_circular else NOT_MEASURED
+            yield at_most("signal", "chi2_red", asked.chi2_red, found, level=level, silent=silent)
         if asked.odd_even:
             found = abs(quality.odd_even_median) if quality else None
             yield at_most("signal", "odd_even", asked.odd_even, found, level=level)

@@ -46,6 +46,7 @@ def visit_checks(record: store.VisitRecord, settings: CheckSettings) -> tuple[Ch
         motion=record.motion,
         reasons=reasons,
         is_labelled=is_labelled,
+        noise=record.fit.noise if record.fit else None,
         qualities=record.disc_quality,
     )
     return scan + discs
