@@ -20,11 +20,12 @@ from typer.testing import CliRunner, Result
 from t2disc.cli.app import app
 from t2disc.ingest import take_inventory
 from t2disc.measure import compare_acquisitions
-from t2disc.model import Acquisition, Visit
-from t2disc.model.checksettings import DriftFact, PairChecks, ScanChecks, SignalChecks
+from t2disc.model import Acquisition, EchoMotion, EchoShift, EchoState, Visit
+from t2disc.model.checksettings import CheckSettings, DriftFact, PairChecks, ScanChecks, SignalChecks
 from t2disc.qc import check_pair
 from t2disc.simulate import default_study, simulate_study
-from t2disc.study import inspect_visit, inspection_checks, read_protocol
+from t2disc.store import VisitRecord
+from t2disc.study import check_record, inspect_visit, inspection_checks, read_protocol
 
 SCAN = """
 [checks.scan]
@@ -417,6 +418,20 @@ def test_a_visit_without_the_scan_was_not_done(simulated, tmp_path):
     assert result.exit_code == 3
     (row,) = rows(tmp_path / "out" / "visits.tsv")
     assert (row["grade"], row["grade_reasons"]) == ("not done", f"refused: {row['code']}")
+
+
+@pytest.mark.parametrize(
+    ("session", "is_later", "n_checks"),
+    [("ses-month12", False, 2), ("ses-month12", True, 2), ("ses-baseline", False, 1), ("ses-other", True, 1)],
+)
+def test_a_later_visit_whose_baseline_never_came_is_not_optimal(session, is_later, n_checks):
+    """A visit that the protocol names as a later one is checked as one, alone or not."""
+    asked = {"pair": {"interval_days": {"month12": {"expected": 365}}}, "signal": {"echo_motion_mm": {"most": 1}}}
+    motion = EchoMotion(threshold_mm=0.5, echoes=(EchoShift(echo_time_ms=20, state=EchoState.LEFT, displacement_mm=0),))
+    record = VisitRecord(participant_id="sub-1", session_id=session, status="done", levels=("L4/L5",), motion=motion)
+    told, grade = check_record(record, None, CheckSettings.model_validate(asked), is_later=is_later)
+    assert len(told) == n_checks
+    assert grade.word == ("optimal" if n_checks == 1 else "sub-optimal")
 
 
 # ------------------------------------------------------------------------------------------------ drift

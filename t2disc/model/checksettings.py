@@ -249,6 +249,10 @@ class PairChecks(Table):
             raise ValueError("a visit's name without any letter or digit, or one that is there twice")
         return given
 
+    def names(self, session_id: str) -> bool:
+        """Tell whether a visit is named as a later one, whatever else is known of its participant."""
+        return _plain(session_id) in {_plain(name) for name in self.interval_days if name != OTHER_VISITS}
+
     def interval_of(self, session_id: str) -> IntervalDays | None:
         """Return what is expected of a later visit, by its name with or without ``ses-``."""
         named = {_plain(name): days for name, days in self.interval_days.items() if name != OTHER_VISITS}

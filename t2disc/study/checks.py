@@ -86,10 +86,12 @@ def check_record(
 ) -> tuple[tuple[store.CheckRow, ...], Grade | None]:
     """Return all checks of a visit, those of its pair with the baseline among them, and its grade.
 
-    ``is_later`` where the visit is not, or may not be, its participant's first: it is to be compared with that one.
+    ``is_later`` where the visit is not, or may not be, its participant's first: it is to be compared with that one. So
+    is a visit that ``[checks.pair] interval_days`` names, when its baseline never came.
     """
     own = visit_checks(record, settings) if settings else ()
-    paired = pair_checks(record, pair, settings) if settings and is_later else ()
+    is_paired = settings is not None and (is_later or settings.pair.names(record.session_id))
+    paired = pair_checks(record, pair, settings) if settings and is_paired else ()
     baseline = pair.baseline_session_id if pair else None
     return (*_rows(record, own), *_rows(record, paired, baseline)), _grade(record, (*own, *paired))
 
