@@ -15,7 +15,7 @@ from t2disc.batch import RunSettings, run_study
 from t2disc.cli import main
 from t2disc.errors import StudyNotFound
 from t2disc.model.protocol import FitSettings, Protocol
-from t2disc.study import find_visits, write_reports
+from t2disc.study import find_visits, read_protocol, write_reports
 
 CANARY = "CANARY<b>"
 KEPT = """
@@ -94,6 +94,17 @@ def test_reports_written_again_are_the_same_and_a_map_that_is_lost_is_told(out, 
     (copy / "sub-P1/ses-baseline/anat/sub-P1_ses-baseline_T2map.nii.gz").write_bytes(b"")
     write_reports(copy)
     assert "its maps cannot be read back" in (copy / "sub-P1" / "sub-P1_report.html").read_text()
+
+
+def test_grades_and_open_checks_stand_in_the_pages_where_the_protocol_expects_anything(out, tmp_path):
+    copy = tmp_path / "out"
+    shutil.copytree(out, copy)
+    (tmp_path / "p.toml").write_text("[checks.scan]\nfield_strength_t = { expected = 7.0 }\n")
+    write_reports(copy, read_protocol(tmp_path / "p.toml"))
+    html = (copy / "sub-P1" / "sub-P1_report.html").read_text()
+    assert "Checks at ses-baseline: " in html
+    assert "scan.field_strength_t" in html
+    assert "optimal" in (copy / "index.html").read_text() or "non-evaluable" in (copy / "index.html").read_text()
 
 
 def test_a_folder_without_outputs_is_refused(tmp_path):

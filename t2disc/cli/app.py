@@ -111,13 +111,14 @@ def report(
     out: Annotated[
         Path, typer.Argument(exists=True, file_okay=False, help="Outputs of t2disc fit; the pages are written there.")
     ],
+    protocol: ProtocolFile = None,
 ) -> None:
     """Write a report of each participant of OUT, and an index of all visits: HTML files that need no network."""
     with coded_exits():
         _stderr()
         from t2disc.cli.jobs import run_report
 
-        raise typer.Exit(int(run_report(out)))
+        raise typer.Exit(int(run_report(out, protocol)))
 
 
 @app.command(epilog=_EXITS)

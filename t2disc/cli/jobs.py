@@ -105,12 +105,13 @@ def run_demo(study_dir: Path | None, out: Path | None, stderr: Console) -> ExitC
     return run_fit(request, stderr, command="demo")
 
 
-def run_report(out: Path) -> ExitCode:
+def run_report(out: Path, protocol_file: Path | None) -> ExitCode:
     """Write the reports of a study into its outputs."""
     from t2disc import study
     from t2disc.cli.show import counted, stdout_console
 
-    pages = study.write_reports(out, command="t2disc fit STUDY -o OUT && t2disc report OUT")
+    protocol = study.read_protocol(protocol_file)
+    pages = study.write_reports(out, protocol, command="t2disc fit STUDY -o OUT && t2disc report OUT")
     text = f"{counted(len(pages) - 1, 'report')} and {out / pages[-1]}"
     stdout_console().print(text, markup=False, soft_wrap=True)
     return ExitCode.DONE

@@ -27,6 +27,8 @@ from t2disc.model.report import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from t2disc.model.protocol import Protocol
+
 _DPI = 80  # of still pictures
 _COMPARED = ("disc", "NP", "AF")
 _HOW_TO_READ = (
@@ -45,13 +47,14 @@ class _Participant:
     participant_id: str
     visits: tuple[store.VisitRow, ...]
     pairs: tuple[store.PairRecord, ...]
+    checks: tuple[store.CheckRow, ...]
 
     @property
     def report_name(self) -> str:
         return f"{self.participant_id}_report.html"
 
 
-def write_reports(out: Path, *, command: str = "") -> tuple[PurePosixPath, ...]:
+def write_reports(out: Path, protocol: Protocol | None = None, *, command: str = "") -> tuple[PurePosixPath, ...]:
     """Write a report of each participant and an index of all visits into a study's outputs.
 
     Everything comes from records, maps and labels in ``out``; a report that would not change stays.
@@ -60,6 +63,8 @@ def write_reports(out: Path, *, command: str = "") -> tuple[PurePosixPath, ...]:
     ----------
     out
         Outputs of ``t2disc fit``.
+    protocol
+        Its ``[checks]`` give the grades, its ``[study] visit_order`` the order; none where it is left out.
     command
         Shown under the figures: how the outputs were made.
 
@@ -73,7 +78,7 @@ def write_reports(out: Path, *, command: str = "") -> tuple[PurePosixPath, ...]:
     StudyNotFound
         ``study-not-found``: no visit has a record in ``out``.
     """
-    participants = tuple(_participants(out))
+    participants = tuple(_participants(out, protocol))
     if not participants:
         raise StudyNotFound("a folder without records of visits", expected="the outputs of t2disc fit")
     pages, rows = [], []
@@ -90,18 +95,23 @@ def write_reports(out: Path, *, command: str = "") -> tuple[PurePosixPath, ...]:
     return (*pages, PurePosixPath("index.html"))
 
 
-def _participants(out: Path) -> Iterator[_Participant]:
+def _participants(out: Path, protocol: Protocol | None) -> Iterator[_Participant]:
     from t2disc.study.summary import summarise
 
     keys = [key.split("/") for key in store.recorded_keys(out)]
     records = [record for p, s in keys if (record := store.read_record(out, p, s)) is not None]
     pairs = [pair for names in store.recorded_pairs(out) if (pair := store.read_pair_record(out, *names)) is not None]
-    visits = summarise(records, pairs).visits
+    if protocol is None:
+        summary = summarise(records, pairs)
+    else:
+        summary = summarise(records, pairs, protocol.study.visit_order, protocol.repeatability, protocol.checks)
+    visits = summary.visits
     for participant_id in dict.fromkeys(row.record.participant_id for row in visits):
         yield _Participant(
             participant_id=participant_id,
             visits=tuple(row for row in visits if row.record.participant_id == participant_id),
             pairs=tuple(pair for pair in pairs if pair.participant_id == participant_id),
+            checks=tuple(row for row in summary.checks if row.participant_id == participant_id),
         )
 
 
@@ -140,8 +150,9 @@ def _summary(participant: _Participant) -> Iterator[str]:
         if not record.is_done:
             yield f"{record.session_id}: quarantined [{record.code}]"
             continue
+        graded = f"; {row.grade.word}" if row.grade else ""
         review = f"; to review: {', '.join(record.labels.review_codes)}" if record.needs_review else ""
-        yield f"{record.session_id}: measured, {len(record.levels)} discs, model {_model(record)}{review}"
+        yield f"{record.session_id}: measured, {len(record.levels)} discs, model {_model(record)}{graded}{review}"
     for pair in participant.pairs:
         found = [change for change in _matched(pair) if change.region == "NP" and _role(participant, change) == "index"]
         yield f"{pair.followup_session_id} since {pair.baseline_session_id}: {_change_words(pair, found)}"
@@ -274,7 +285,7 @@ def _visit_sections(participant: _Participant, maps: dict[str, store.StoredVisit
             title=f"Visit {record.session_id}",
             text="; ".join(record.notes),
             figures=(figure,),
-            tables=tuple(_visit_tables(record)),
+            tables=(*_visit_tables(record), *_check_tables(participant, row)),
         )
 
 
@@ -310,6 +321,23 @@ def _visit_tables(record: store.VisitRecord) -> Iterator[ReportTable]:
             ),
             note="Where the spread is large beside a change, the change is a matter of the model.",
         )
+
+
+def _check_tables(participant: _Participant, row: store.VisitRow) -> Iterator[ReportTable]:
+    """Yield what keeps a visit from being optimal, where the protocol expects anything."""
+    if row.grade is None:
+        return
+    checks = [item for item in participant.checks if item.session_id == row.record.session_id]
+    open_checks = [item.check for item in checks if item.check.outcome != "pass"]
+    yield ReportTable(
+        title=f"Checks at {row.record.session_id}: {row.grade.word}",
+        columns=("check", "disc", "severity", "outcome", "expected", "found"),
+        rows=tuple(
+            (f"{c.group}.{c.name}", c.level or "-", c.severity, c.outcome, c.expected, c.found or "n/a")
+            for c in open_checks
+        ),
+        note=f"{len(checks) - len(open_checks)} of {len(checks)} checks passed; the others stand here.",
+    )
 
 
 def _disc_row(record: store.VisitRecord, measure: DiscMeasure) -> tuple[str, ...]:
@@ -410,7 +438,7 @@ def _index_row(participant: _Participant, row: store.VisitRow, maps: dict[str, s
         participant_id=record.participant_id,
         session_id=record.session_id,
         status=record.status if record.is_done else f"quarantined [{record.code}]",
-        grade="",
+        grade=row.grade.word if row.grade else "",
         review=", ".join(record.labels.review_codes),
         n_discs=str(len(record.levels)) if record.is_done else "",
         index_t2=_number(treated[0].t2_median_ms, 1) if treated else "",
