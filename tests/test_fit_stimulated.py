@@ -216,7 +216,7 @@ def test_hardly_any_t2_and_b1_on_a_dense_grid_fits_better_in_noise(n_echoes):
     length = (train.signal**2).sum(axis=1)
     left, least = length - reached**2, length - best**2
     is_beaten = left > least * (1 + 1e-6)
-    assert is_beaten.mean() <= 0.01  # found: 0.001 and 0.005
+    assert is_beaten.mean() <= 0.01  # of 10,000 voxels: 0.0002 and 0.0025
     assert (left <= 1.1 * least).all()
 
 

@@ -14,6 +14,7 @@ from test_qc_report import checked
 from t2disc.batch import RunSettings, run_study
 from t2disc.cli import main
 from t2disc.errors import StudyNotFound
+from t2disc.model.checks import GRADES
 from t2disc.model.protocol import FitSettings, Protocol
 from t2disc.study import find_visits, read_protocol, write_reports
 
@@ -104,7 +105,13 @@ def test_grades_and_open_checks_stand_in_the_pages_where_the_protocol_expects_an
     html = (copy / "sub-P1" / "sub-P1_report.html").read_text()
     assert "Checks at ses-baseline: " in html
     assert "scan.field_strength_t" in html
-    assert "optimal" in (copy / "index.html").read_text() or "non-evaluable" in (copy / "index.html").read_text()
+    word = html.split("Checks at ses-baseline: ")[1].split("<")[0]
+    assert word in GRADES
+    assert word != "optimal", "no scan of 7 T is among them"
+    assert (copy / "index.html").read_text().count(f"<td>{word}</td>") >= 2
+    write_reports(copy)
+    assert "Checks at" not in (copy / "sub-P1" / "sub-P1_report.html").read_text()
+    assert (copy / "index.html").read_text().count(f"<td>{word}</td>") <= 1  # the refused visit is graded anyhow
 
 
 def test_a_folder_without_outputs_is_refused(tmp_path):
