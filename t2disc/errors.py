@@ -31,7 +31,7 @@ path or a header value of a patient.
     ├── UsageError                      protocol-invalid · model-unknown · argument-invalid
     ├── InstallError                    weights-damaged
     ├── StoreError                      disk-full · permission-denied · output-busy · write-failed
-    │                                   outputs-damaged
+    │                                   outputs-damaged · ratings-damaged · reading-set-damaged
     └── InternalError                   internal-error
 """
 
@@ -580,6 +580,18 @@ class OutputsDamaged(StoreError):
     code = "outputs-damaged"
     expected = "the maps and labels that t2disc published, whole"
     todo = "run t2disc fit again: it makes outputs anew that were changed or lost"
+
+
+class RatingsDamaged(StoreError):
+    code = "ratings-damaged"
+    expected = "each line as it was written, after the one before it"
+    todo = "bring the file of ratings back from a copy; nothing is added to it as it is"
+
+
+class ReadingSetDamaged(StoreError):
+    code = "reading-set-damaged"
+    expected = "a folder that t2disc blind wrote, whole, and the key that was made with it"
+    todo = "bring the folder, or its key, back from a copy; or make a new reading set"
 
 
 class InternalError(T2DiscError):

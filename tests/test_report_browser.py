@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,7 +111,11 @@ def test_slices_scroll_visits_flicker_and_ratings_come_back(browser, tmp_path):
     kept = downloaded(tmp_path)
     tree = json.loads(kept.read_text())
     assert (tree["participant"], tree["reader"]) == ("sub-1", "R1")
-    assert tree["ratings"]["change"] == {"figure": "fail", "discs": {"L4/L5": "unsure"}, "comment": "1 rim <b>"}
+    kept_change = tree["ratings"]["change"]
+    sha256 = kept_change.pop("sha256")
+    assert kept_change == {"figure": "fail", "discs": {"L4/L5": "unsure"}, "comment": "1 rim <b>"}
+    assert re.fullmatch(r"[0-9a-f]{64}", sha256)
+    assert f'data-sha256="{sha256}"' in html
 
     open_page(browser, tmp_path / "report.html", html)
     assert pressed(browser, "change") == []

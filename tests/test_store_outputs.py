@@ -59,10 +59,12 @@ from t2disc.store import (
     VisitRecord,
     VisitRow,
     dataset_files,
+    echo_files,
     label_files,
     map_files,
     publish_visit,
     quality_files,
+    read_first_echo,
     read_record,
     record_file,
     recorded_keys,
@@ -220,6 +222,24 @@ def test_another_reader_sees_the_same_map(tmp_path):
     first_ras = AFFINE[:3, 3]
     assert image.GetOrigin() == pytest.approx(first_ras * [-1, -1, 1], abs=1e-4)
     assert image.GetPixel(0, 0, 0) == int(Flag.LOW_SNR)
+
+
+def test_the_first_echo_comes_back_as_it_was_acquired_and_is_not_there_in_older_outputs(tmp_path):
+    signal = np.arange(72, dtype=np.float32).reshape(3, 4, 2, 3) + 0.25
+    stack = STACK.replace(signal=signal, acquisition=RECORD.acquisition)
+    record = replace(RECORD, participant_id="sub-1", session_id="ses-1")
+    assert read_first_echo(tmp_path, record) is None
+    files = by_name(echo_files("sub-1_ses-1", stack))
+    name = "anat/sub-1_ses-1_echo-1_desc-preproc_MESE"
+    assert sorted(files) == [f"{name}.json", f"{name}.nii.gz"]
+    assert json.loads(files[f"{name}.json"])["EchoTime"] == 0.01
+    path = tmp_path / "sub-1" / "ses-1" / f"{name}.nii.gz"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(files[f"{name}.nii.gz"])
+    np.testing.assert_array_equal(read_first_echo(tmp_path, record), signal[..., 0])
+    path.write_bytes(files[f"{name}.nii.gz"][:50])
+    with pytest.raises(T2DiscError, match="outputs-damaged"):
+        read_first_echo(tmp_path, record)
 
 
 def test_sheared_axes_leave_the_qform_out():

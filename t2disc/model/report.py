@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 
 from t2disc.errors import ArgumentInvalid
@@ -104,6 +105,17 @@ class ReportFigure:
         sizes = {(strip.width_px, strip.height_px, len(strip.captions)) for strip in self.strips}
         if len(sizes) > 1 or bool(self.strips) == (self.picture is not None):
             raise ArgumentInvalid(f"figure {self.name!r}", expected="strips of one size, or one picture")
+
+    @property
+    def sha256(self) -> str:
+        """Check sum of what is seen, pictures and their captions: what a rating was of."""
+        seen = hashlib.sha256()
+        for strip in self.strips:
+            seen.update("\n".join((strip.name, *strip.captions, "")).encode())
+            seen.update(strip.picture.content)
+        if self.picture is not None:
+            seen.update(self.picture.content)
+        return seen.hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

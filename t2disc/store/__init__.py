@@ -2,6 +2,7 @@
 
 from t2disc.store.bids import (
     dataset_files,
+    echo_files,
     is_own_dataset,
     label_files,
     map_files,
@@ -12,11 +13,13 @@ from t2disc.store.bids import (
 )
 from t2disc.store.change_table import ChangeRow, ControlFacts
 from t2disc.store.check_table import CheckRow
+from t2disc.store.colours import colour_of
 from t2disc.store.figures import figure_file, has_figures
 from t2disc.store.files import StoredFile, update_file, write_file, write_tree
 from t2disc.store.lock import output_lock
 from t2disc.store.manifest import MANIFEST, images_sha256, is_intact, is_whole, manifest_file
 from t2disc.store.model_table import ModelRow
+from t2disc.store.nifti import nifti_bytes
 from t2disc.store.pairs import (
     DiscMatchFacts,
     PairBasis,
@@ -28,7 +31,16 @@ from t2disc.store.pairs import (
     recorded_pairs,
 )
 from t2disc.store.provenance import Basis, LabelFacts
-from t2disc.store.readback import StoredVisit, read_visit
+from t2disc.store.rating_table import DisagreementRow, RatingRow, rating_files
+from t2disc.store.ratings import KeptRatings, append_rating, read_ratings
+from t2disc.store.readback import StoredVisit, read_first_echo, read_visit
+from t2disc.store.reading import (
+    BlindedRead,
+    ReadingKey,
+    ReadingSet,
+    is_reading_set,
+    write_reading_set,
+)
 from t2disc.store.records import FitFacts, RegionFacts, Status, VisitRecord, read_record, record_file, recorded_keys
 from t2disc.store.tables import DiscRow, RoiRow, VisitRow, table_files
 from t2disc.store.visits import publish_visit, sweep_leftovers
@@ -36,16 +48,22 @@ from t2disc.store.visits import publish_visit, sweep_leftovers
 __all__ = [
     "MANIFEST",
     "Basis",
+    "BlindedRead",
     "ChangeRow",
     "CheckRow",
     "ControlFacts",
+    "DisagreementRow",
     "DiscMatchFacts",
     "DiscRow",
     "FitFacts",
+    "KeptRatings",
     "LabelFacts",
     "ModelRow",
     "PairBasis",
     "PairRecord",
+    "RatingRow",
+    "ReadingKey",
+    "ReadingSet",
     "RegionFacts",
     "RoiRow",
     "Status",
@@ -53,17 +71,22 @@ __all__ = [
     "StoredVisit",
     "VisitRecord",
     "VisitRow",
+    "append_rating",
+    "colour_of",
     "dataset_files",
+    "echo_files",
     "figure_file",
     "has_figures",
     "images_sha256",
     "is_intact",
     "is_own_dataset",
+    "is_reading_set",
     "is_whole",
     "label_files",
     "manifest_file",
     "map_files",
     "matched_files",
+    "nifti_bytes",
     "output_lock",
     "pair_folder",
     "pair_record_file",
@@ -71,7 +94,10 @@ __all__ = [
     "publish_visit",
     "quality_files",
     "quantity_of",
+    "rating_files",
+    "read_first_echo",
     "read_pair_record",
+    "read_ratings",
     "read_record",
     "read_visit",
     "record_file",
@@ -82,5 +108,6 @@ __all__ = [
     "table_files",
     "update_file",
     "write_file",
+    "write_reading_set",
     "write_tree",
 ]

@@ -12,7 +12,18 @@ from numpy.typing import NDArray
 
 from t2disc import __version__
 from t2disc.errors import ArgumentInvalid
-from t2disc.model import SCHEME_PARTS, Acquisition, DiscLabels, FitQuality, Flag, LabelSource, Region, RegionMap, T2Map
+from t2disc.model import (
+    SCHEME_PARTS,
+    Acquisition,
+    DiscLabels,
+    EchoStack,
+    FitQuality,
+    Flag,
+    LabelSource,
+    Region,
+    RegionMap,
+    T2Map,
+)
 from t2disc.store.colours import names_table, slicer_colours, snap_description
 from t2disc.store.files import StoredFile
 from t2disc.store.nifti import nifti_bytes
@@ -47,6 +58,10 @@ _IGNORED_BY_VALIDATOR = (
     "roi_sensitivity.*",
     "model_sensitivity.*",
     "visits.*",
+    "checks.*",
+    "index.html",
+    "**/*_report.html",
+    "review/",
     "logs/",
     "**/figures",
     "**/pairs",
@@ -67,9 +82,10 @@ depends on the signal model, where other models were asked for.
 `visits.tsv`: every visit, how it was put in order, why it was refused if it was, and its grade where the protocol file
 has checks. `checks.tsv`: every one of these checks. The `.json` beside each explains its columns.
 
-`sub-*/ses-*/anat/`: maps of T2 in seconds (`T2starmap` where the series is a gradient echo), their standard error
-(`desc-se`), the signal at echo time 0 (`S0map`), why a voxel has no T2 (`desc-flag`), how well the curve describes the
-signal (`fitmap`: reduced chi-square, R2, odd/even index, decay variance), and the discs and their regions
+`sub-*/ses-*/anat/`: the first echo (`MESE`, or `MEGRE` where the series is a gradient echo), maps of T2 in seconds
+(`T2map`, `T2starmap`), their standard error (`desc-se`), the signal at echo time 0 (`S0map`), why a voxel has no T2
+(`desc-flag`), how well the curve describes the signal (`fitmap`: reduced chi-square, R2, odd/even index, decay
+variance), and the discs and their regions
 (`dseg`, with names and colours in the `.tsv`, for ITK-SNAP in the `.label.txt`, for 3D Slicer in the `.ctbl`).
 
 `sub-*/pairs/ses-A_ses-B/`: how the discs of visit A lie at visit B (the record), and on both visits' grids the parts of
@@ -160,6 +176,31 @@ def map_files(stem: str, t2map: T2Map, facts: FitFacts, acquisition: Acquisition
         *_image(f"{stem}_desc-flag_mask", t2map.flag, t2map, _flag_text(symbol) | common),
         *_model_files(stem, t2map, common),
     )
+
+
+def echo_files(stem: str, stack: EchoStack) -> tuple[StoredFile, ...]:
+    """Return the first echo of one visit, the picture on which outlines are judged, with its sidecar.
+
+    Parameters
+    ----------
+    stem
+        ``sub-X_ses-Y``.
+    stack
+        The aligned echoes; the first is the one that the others were aligned to.
+
+    Source: BIDS 1.9.0, "Magnetic Resonance Imaging" (suffixes MESE and MEGRE, entity ``echo``).
+    """
+    told = {"EchoTime": _seconds(float(stack.echo_times_ms[0]))} | _scan(stack.acquisition)
+    text = _described("First echo, as acquired", "arbitrary") | told
+    return _image(
+        first_echo_name(stem, stack.acquisition), stack.signal[..., 0], stack, text | _scan(stack.acquisition)
+    )
+
+
+def first_echo_name(stem: str, acquisition: Acquisition) -> str:
+    """Return the name of the file of :func:`echo_files`, without its ending."""
+    kind = "MEGRE" if quantity_of(acquisition) == "T2star" else "MESE"
+    return f"{stem}_echo-1_desc-preproc_{kind}"
 
 
 def _model_files(stem: str, t2map: T2Map, common: dict[str, Any]) -> Iterator[StoredFile]:
@@ -264,7 +305,7 @@ def _scheme_files(stem: str, discs: DiscLabels, scheme: RegionMap, text: dict[st
 def _image(
     name: str,
     values: NDArray[Any],
-    grid: T2Map | DiscLabels | FitQuality,
+    grid: EchoStack | T2Map | DiscLabels | FitQuality,
     sidecar: dict[str, Any],
     *,
     window: tuple[float, float] | None = None,

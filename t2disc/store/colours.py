@@ -21,9 +21,14 @@ _COLOURS = {
 }
 
 
+def colour_of(name: str) -> tuple[int, int, int]:
+    """Return the colour ``(r, g, b)`` of a level, a region or a part of a disc, 0 to 255."""
+    return _COLOURS.get(name, _GREY)
+
+
 def names_table(rows: Sequence[Row]) -> bytes:
     """Return the ``dseg.tsv`` of a label map."""
-    lines = (f"{index}\t{name}\t#{''.join(f'{part:02X}' for part in _rgb(name))}" for index, name in rows)
+    lines = (f"{index}\t{name}\t#{''.join(f'{part:02X}' for part in colour_of(name))}" for index, name in rows)
     return _text("index\tname\tcolor", *lines)
 
 
@@ -40,12 +45,8 @@ def slicer_colours(rows: Sequence[Row]) -> bytes:
     return _text("# Color table file: index name R G B A", "0 background 0 0 0 0", *lines)
 
 
-def _rgb(name: str) -> tuple[int, int, int]:
-    return _COLOURS.get(name, _GREY)
-
-
 def _numbers(name: str) -> str:
-    return " ".join(map(str, _rgb(name)))
+    return " ".join(map(str, colour_of(name)))
 
 
 def _text(*lines: str) -> bytes:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from t2disc.errors import OutputsDamaged
 from t2disc.model import SCHEMES, DiscLabels, LabelSource, RegionMap, T2Map
-from t2disc.store.bids import quantity_of
+from t2disc.store.bids import first_echo_name, quantity_of
 from t2disc.store.records import VisitRecord
 
 _MS_PER_S = 1000.0
@@ -43,6 +43,22 @@ def read_visit(out: Path, record: VisitRecord) -> StoredVisit:
     stem = f"{record.participant_id}_{record.session_id}"
     with _reading(record.key):
         return StoredVisit(record=record, t2map=_t2map(folder, stem, record), discs=_discs(folder, stem, record))
+
+
+def read_first_echo(out: Path, record: VisitRecord) -> NDArray[np.float32] | None:
+    """Read the first echo ``(X, Y, Z)`` of a visit that is done; ``None`` of outputs made before it was kept.
+
+    Raises
+    ------
+    OutputsDamaged
+        ``outputs-damaged``: it is there and not whole.
+    """
+    with _reading(record.key):
+        if record.acquisition is None:
+            raise LookupError("a record without its scan")
+        name = first_echo_name(f"{record.participant_id}_{record.session_id}", record.acquisition)
+        path = out / record.participant_id / record.session_id / "anat" / f"{name}.nii.gz"
+        return np.asarray(_image(path)[0], np.float32) if path.exists() else None
 
 
 @contextmanager

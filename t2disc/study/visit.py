@@ -227,6 +227,7 @@ def visit_files(result: VisitResult) -> tuple[store.StoredFile, ...]:
     return (
         *store.map_files(stem, result.t2map, result.facts, result.stack.acquisition),
         *store.quality_files(stem, result.quality),
+        *store.echo_files(stem, result.stack),
         *store.label_files(stem, result.discs),
     )
 

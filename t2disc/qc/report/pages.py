@@ -25,11 +25,15 @@ def render_index(page: IndexPage) -> str:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    return page_environment()
 
-    environment = Environment(
-        loader=PackageLoader("t2disc.qc.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
+
+def page_environment(*rooms: str) -> Environment:
+    """Return the templates of the reports, and of further rooms that build on them; every word is escaped."""
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+    loader = ChoiceLoader([PackageLoader(room) for room in (*rooms, "t2disc.qc.report")])
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters["address"] = _address
     environment.globals["style"] = _asset("style.css")
     environment.globals["script"] = _asset("report.js")

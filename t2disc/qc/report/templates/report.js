@@ -8,7 +8,7 @@
   let current = null;
 
   function entry(figure) {
-    if (!ratings[figure.id]) ratings[figure.id] = { figure: "", discs: {}, comment: "" };
+    if (!ratings[figure.id]) ratings[figure.id] = { figure: "", discs: {}, comment: "", sha256: figure.dataset.sha256 };
     return ratings[figure.id];
   }
 
@@ -32,6 +32,33 @@
     const kept = entry(figure);
     if (disc) kept.discs[disc] = word; else kept.figure = word;
     show(figure);
+    tellOthers(figure, disc);
+  }
+
+  // Whoever else keeps ratings (the page of t2disc review) hears of each one.
+  function tellOthers(figure, disc) {
+    const kept = entry(figure);
+    const detail = { figure: figure.id, level: disc, word: (disc ? kept.discs[disc] : kept.figure) || "",
+      comment: disc ? "" : kept.comment, sha256: figure.dataset.sha256 };
+    document.dispatchEvent(new CustomEvent("t2disc:rated", { detail: detail }));
+  }
+
+  function apply(kept) {
+    figures.forEach(function (figure) {
+      const one = kept[figure.id];
+      if (!one) return;
+      const mine = entry(figure);
+      mine.figure = words.includes(one.figure) ? one.figure : "";
+      mine.comment = String(one.comment || "");
+      Object.keys(one.discs || {}).forEach(function (disc) {
+        if (words.includes(one.discs[disc])) mine.discs[disc] = one.discs[disc];
+      });
+      show(figure);
+    });
+  }
+
+  function forget() {
+    figures.forEach(function (figure) { delete ratings[figure.id]; show(figure); });
   }
 
   function choose(figure) {
@@ -104,6 +131,7 @@
     figure.querySelector("input.comment").addEventListener("input", function (event) {
       entry(figure).comment = event.target.value;
     });
+    figure.querySelector("input.comment").addEventListener("change", function () { tellOthers(figure, ""); });
   });
   if (figures.length) choose(figures[0]);
 
@@ -129,7 +157,9 @@
     }
   });
 
-  document.getElementById("save").addEventListener("click", function () {
+  const save = document.getElementById("save");
+  const load = document.getElementById("load");
+  if (save) save.addEventListener("click", function () {
     const name = document.body.dataset.participant;
     const kept = { format: "t2disc-ratings-1", participant: name, reader: reader.value, ratings: ratings };
     const link = document.createElement("a");
@@ -139,7 +169,7 @@
     URL.revokeObjectURL(link.href);
   });
 
-  document.getElementById("load").addEventListener("change", function (event) {
+  if (load) load.addEventListener("change", function (event) {
     const file = event.target.files[0];
     if (!file) return;
     file.text().then(function (text) {
@@ -148,18 +178,9 @@
         throw new Error("another participant's ratings, or none");
       }
       reader.value = String(kept.reader);
-      figures.forEach(function (figure) {
-        const one = kept.ratings[figure.id];
-        if (!one) return;
-        const mine = entry(figure);
-        mine.figure = words.includes(one.figure) ? one.figure : "";
-        mine.comment = String(one.comment || "");
-        Object.keys(one.discs || {}).forEach(function (disc) {
-          if (words.includes(one.discs[disc])) mine.discs[disc] = one.discs[disc];
-        });
-        show(figure);
-      });
+      apply(kept.ratings);
     }).catch(function (error) { state.textContent = "Not loaded: " + error.message + "."; });
   });
+  window.t2disc = { apply: apply, forget: forget };
   tell();
 }());

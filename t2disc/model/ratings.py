@@ -1,0 +1,81 @@
+"""What a reader said of what was shown: a word and a comment for a figure, or for one disc of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from t2disc.errors import ArgumentInvalid
+from t2disc.model.levels import LEVELS
+
+Word = Literal["", "pass", "unsure", "fail"]
+WORDS: tuple[Word, ...] = ("pass", "unsure", "fail")
+"""From best to worst: the scale is ordinal."""
+MOST_COMMENT = 400
+"""Characters of a comment."""
+
+_READER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rating:
+    """One statement of one reader; a later one on the same thing takes its place, and both are kept.
+
+    Attributes
+    ----------
+    subject
+        Participant, or read code of a blinded visit.
+    figure
+        Name of the figure that was rated.
+    level
+        Disc that was rated; empty for the figure as a whole.
+    word
+        ``pass``, ``unsure`` or ``fail``; empty where there is a comment alone.
+    comment
+        In the reader's words, on the figure.
+    reader
+        Who rated: letters, digits, ``.``, ``_``, ``-``.
+    rated_sha256
+        Check sum of what the reader saw (:attr:`~t2disc.model.report.ReportFigure.sha256`).
+    rated_utc
+        When, as ``2026-11-28T09:30:00.123Z``.
+    """
+
+    subject: str
+    figure: str
+    level: str = ""
+    word: Word = ""
+    comment: str = ""
+    reader: str
+    rated_sha256: str
+    rated_utc: str
+
+    def __post_init__(self) -> None:
+        wrong = [name for name, is_right in self._checks().items() if not is_right]
+        if wrong:
+            raise ArgumentInvalid(
+                f"a rating whose {', '.join(wrong)} cannot be",
+                expected="a reader's name of letters, digits, '.', '_' or '-', a word of pass, unsure, fail, a disc "
+                f"such as L4/L5, and a comment of at most {MOST_COMMENT} characters",
+            )
+
+    def _checks(self) -> dict[str, bool]:
+        return {
+            "subject": bool(_NAME.fullmatch(self.subject)),
+            "figure": bool(_NAME.fullmatch(self.figure)),
+            "level": self.level in ("", *LEVELS),
+            "word": self.word in ("", *WORDS),
+            "comment": len(self.comment) <= MOST_COMMENT and self.comment.isprintable(),
+            "reader": bool(_READER.fullmatch(self.reader)),
+            "rated_sha256": bool(_SHA256.fullmatch(self.rated_sha256)),
+            "rated_utc": bool(_UTC.fullmatch(self.rated_utc)),
+        }
+
+    @property
+    def place(self) -> tuple[str, str, str, str]:
+        """What it is a statement on, and whose: the key under which the latest one counts."""
+        return self.reader.casefold(), self.subject, self.figure, self.level

@@ -1,0 +1,103 @@
+"""What readers' ratings say together: which statement counts, where readers differ, how far they agree."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from t2disc.model.ratings import WORDS, Rating, Word
+
+Item = tuple[str, str, str]  # subject, figure, level
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disagreement:
+    """One thing that readers rated differently, with each reader's word."""
+
+    subject: str
+    figure: str
+    level: str
+    words: tuple[tuple[str, Word], ...]  # reader, word; by reader
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether one reader passed what another failed."""
+        return {"pass", "fail"} <= {word for _, word in self.words}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderAgreement:
+    """How far two readers agree on what both rated.
+
+    ``kappa`` is NaN where it says nothing: no common item, or both gave one and the same word throughout.
+    """
+
+    readers: tuple[str, str]
+    n_common: int
+    n_equal: int
+    kappa: float  # Cohen's, linear weights
+
+
+def current_ratings(ratings: Iterable[Rating]) -> tuple[Rating, ...]:
+    """Return each reader's latest statement on each thing, in the order in which the things were first rated."""
+    latest: dict[tuple[str, str, str, str], Rating] = {}
+    for rating in ratings:
+        latest[rating.place] = rating
+    return tuple(latest.values())
+
+
+def disagreements(ratings: Iterable[Rating]) -> tuple[Disagreement, ...]:
+    """Return what readers rated differently, by subject, figure and disc."""
+    words = _words(current_ratings(ratings))
+    return tuple(
+        Disagreement(subject=subject, figure=figure, level=level, words=tuple(sorted(said.items())))
+        for (subject, figure, level), said in sorted(words.items())
+        if len(set(said.values())) > 1
+    )
+
+
+def agreements(ratings: Iterable[Rating]) -> tuple[ReaderAgreement, ...]:
+    """Return, for every two readers, how many things both rated, and how far they agree."""
+    words = _words(current_ratings(ratings))
+    readers = sorted({reader for said in words.values() for reader in said})
+    return tuple(_agreement(pair, words) for pair in combinations(readers, 2))
+
+
+def weighted_kappa(pairs: Sequence[tuple[Word, Word]]) -> float:
+    """Return Cohen's kappa with linear weights, of two readers' words on the same things.
+
+    ``kappa = 1 - sum(d) / sum(expected d)``, where d is how many steps of pass, unsure, fail two words lie apart and
+    the expected sum takes the readers' words as independent. NaN where it is 0 over 0.
+
+    Source: Cohen 1968, Psychol Bull 70:213.
+    """
+    steps = [(WORDS.index(one), WORDS.index(other)) for one, other in pairs]
+    if not steps:
+        return math.nan
+    observed = sum(abs(one - other) for one, other in steps)
+    expected = sum(abs(one - other) for one, _ in steps for _, other in steps) / len(steps)
+    return 1 - observed / expected if expected else math.nan
+
+
+def _words(ratings: Iterable[Rating]) -> Mapping[Item, Mapping[str, Word]]:
+    """Return what each reader said of each thing; readers are told apart whatever the case of their names."""
+    words: defaultdict[Item, dict[str, Word]] = defaultdict(dict)
+    for rating in ratings:
+        if rating.word:
+            words[rating.subject, rating.figure, rating.level][rating.reader.casefold()] = rating.word
+    return words
+
+
+def _agreement(readers: tuple[str, str], words: Mapping[Item, Mapping[str, Word]]) -> ReaderAgreement:
+    pairs = list(_common(readers, words.values()))
+    n_equal = sum(one == other for one, other in pairs)
+    return ReaderAgreement(readers=readers, n_common=len(pairs), n_equal=n_equal, kappa=weighted_kappa(pairs))
+
+
+def _common(readers: tuple[str, str], said: Iterable[Mapping[str, Word]]) -> Iterator[tuple[Word, Word]]:
+    for words in said:
+        if all(reader in words for reader in readers):
+            yield words[readers[0]], words[readers[1]]

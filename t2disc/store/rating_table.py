@@ -1,0 +1,77 @@
+"""The tables of ratings: each reader's latest word on each thing, and what readers differ on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from t2disc.model.ratings import Rating
+from t2disc.store.columns import LEVEL_WORDS, PARTICIPANT, Column, table
+from t2disc.store.files import StoredFile
+
+_SUBJECT = "Participant, or read code of a blinded visit"
+_FIGURE = "Figure of the report, or of the blinded visit"
+_RATED_LEVEL = "Disc that was rated; n/a for the figure as a whole"
+_WORDS = {
+    "pass": "Can be used as it is",
+    "unsure": "Somebody else should look",
+    "fail": "Must not be used as it is",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatingRow:
+    """A rating that counts; who and which visit a read code stands for, where the key was given."""
+
+    rating: Rating
+    n_earlier: int = 0
+    participant_id: str | None = None
+    session_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisagreementRow:
+    """One thing that readers rated differently."""
+
+    subject: str
+    figure: str
+    level: str
+    words: str
+    is_wide: bool
+    participant_id: str | None = None
+    session_id: str | None = None
+
+
+_WHO: tuple[Column[RatingRow], ...] = (
+    Column("participant_id", f"{PARTICIPANT}; n/a while blinded", lambda row: row.participant_id),
+    Column("session_id", "Visit that a read code stands for; n/a while blinded", lambda row: row.session_id),
+)
+RATING_COLUMNS: tuple[Column[RatingRow], ...] = (
+    Column("subject", _SUBJECT, lambda row: row.rating.subject),
+    *_WHO,
+    Column("figure", _FIGURE, lambda row: row.rating.figure),
+    Column("level", _RATED_LEVEL, lambda row: row.rating.level, levels=LEVEL_WORDS),
+    Column("reader", "Who rated", lambda row: row.rating.reader),
+    Column("rating", "The reader's latest word", lambda row: row.rating.word, levels=_WORDS),
+    Column("comment", "The reader's latest comment", lambda row: row.rating.comment),
+    Column("rated_utc", "When", lambda row: row.rating.rated_utc),
+    Column("n_earlier", "Statements of the reader on this that were replaced", lambda row: row.n_earlier),
+    Column("rated_sha256", "SHA-256 of what was seen", lambda row: row.rating.rated_sha256),
+)
+DISAGREEMENT_COLUMNS: tuple[Column[DisagreementRow], ...] = (
+    Column("subject", _SUBJECT, lambda row: row.subject),
+    Column("participant_id", f"{PARTICIPANT}; n/a while blinded", lambda row: row.participant_id),
+    Column("session_id", "Visit that a read code stands for; n/a while blinded", lambda row: row.session_id),
+    Column("figure", _FIGURE, lambda row: row.figure),
+    Column("level", _RATED_LEVEL, lambda row: row.level, levels=LEVEL_WORDS),
+    Column("ratings", "Each reader and word", lambda row: row.words),
+    Column("pass_and_fail", "Whether one passed what another failed", lambda row: "yes" if row.is_wide else "no"),
+)
+
+
+def rating_files(rows: Sequence[RatingRow], differing: Sequence[DisagreementRow]) -> tuple[StoredFile, ...]:
+    """Return ``ratings.tsv`` and ``disagreements.tsv`` with their data dictionaries."""
+    return (
+        *table("ratings", RATING_COLUMNS, rows),
+        *table("disagreements", DISAGREEMENT_COLUMNS, differing),
+    )
