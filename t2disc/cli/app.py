@@ -112,13 +112,47 @@ def report(
         Path, typer.Argument(exists=True, file_okay=False, help="Outputs of t2disc fit; the pages are written there.")
     ],
     protocol: ProtocolFile = None,
+    study: Annotated[
+        Path | None,
+        typer.Option(
+            "--study", exists=True, file_okay=False, help="Study folder whose participants.tsv tells who was expected."
+        ),
+    ] = None,
 ) -> None:
     """Write a report of each participant of OUT, and an index of all visits: HTML files that need no network."""
-    with coded_exits():
+    with coded_exits(study):
         _stderr()
         from t2disc.cli.jobs import run_report
 
-        raise typer.Exit(int(run_report(out, protocol)))
+        raise typer.Exit(int(run_report(out, protocol, study)))
+
+
+@app.command(epilog=_EXITS)
+def plot(
+    out: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Outputs of t2disc fit.")],
+    where: Annotated[str, typer.Argument(help="sub-X/ses-Y, sub-X, ses-Y for all participants, or study.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="overlay, quality, flags, histogram, profiles or change of sub-X/ses-Y; trajectories of sub-X or "
+            "study; cohort or agreement of ses-Y."
+        ),
+    ],
+    picture: Annotated[Path, typer.Option("-o", "--out", help="The picture: a file named .png or .svg.")],
+    protocol: ProtocolFile = None,
+    levels: Annotated[
+        str | None,
+        typer.Option(
+            "--levels", help="Discs of histogram and profiles, such as L3/L4,L4/L5; the report's when left out."
+        ),
+    ] = None,
+) -> None:
+    """Draw one plot from OUT, as the reports show it, into a file of its own."""
+    with coded_exits():
+        _stderr()
+        from t2disc.cli.jobs import run_plot
+
+        raise typer.Exit(int(run_plot(out, where, name, picture, protocol, levels)))
 
 
 @app.command(epilog=_EXITS)

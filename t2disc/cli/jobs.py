@@ -105,15 +105,36 @@ def run_demo(study_dir: Path | None, out: Path | None, stderr: Console) -> ExitC
     return run_fit(request, stderr, command="demo")
 
 
-def run_report(out: Path, protocol_file: Path | None) -> ExitCode:
+def run_report(out: Path, protocol_file: Path | None, study_dir: Path | None = None) -> ExitCode:
     """Write the reports of a study into its outputs."""
     from t2disc import study
     from t2disc.cli.show import counted, stdout_console
 
     protocol = study.read_protocol(protocol_file)
-    pages = study.write_reports(out, protocol, command="t2disc fit STUDY -o OUT && t2disc report OUT")
+    asked = " --protocol PROTOCOL" if protocol_file else ""
+    told = f"{asked} --study STUDY" if study_dir else asked
+    pages = study.write_reports(
+        out,
+        protocol,
+        expected=study.expected_visits(protocol, study_dir),
+        command=f"t2disc fit STUDY -o OUT{asked} && t2disc report OUT{told}",
+        options=asked.strip(),
+    )
     text = f"{counted(len(pages) - 1, 'report')} and {out / pages[-1]}"
     stdout_console().print(text, markup=False, soft_wrap=True)
+    return ExitCode.DONE
+
+
+def run_plot(
+    out: Path, where: str, name: str, picture: Path, protocol_file: Path | None, levels: str | None = None
+) -> ExitCode:
+    """Draw one plot of a study's outputs into a file."""
+    from t2disc import store, study
+
+    kind = store.picture_kind(picture)
+    chosen = tuple(level.strip() for level in levels.split(",")) if levels else ()
+    figure = study.draw_plot(out, where, name, study.read_protocol(protocol_file), levels=chosen)
+    store.write_file(picture, store.picture_bytes(figure, kind))
     return ExitCode.DONE
 
 

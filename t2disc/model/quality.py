@@ -3,11 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from t2disc.model._arrays import frozen, frozen_affine, same_shape
+
+
+class QualityMaps(Protocol):
+    """Goodness of fit voxel by voxel, wherever it comes from; see :class:`FitQuality`, which has more."""
+
+    @property
+    def chi2_red(self) -> NDArray[np.float32]:
+        """``(X, Y, Z)``, no unit."""
+
+    @property
+    def r2(self) -> NDArray[np.float32]:
+        """``(X, Y, Z)``, no unit."""
+
+    @property
+    def odd_even(self) -> NDArray[np.float32]:
+        """``(X, Y, Z)``, no unit."""
+
+    @property
+    def decay_variance(self) -> NDArray[np.float32]:
+        """``(X, Y, Z)``, no unit."""
+
+    @property
+    def affine(self) -> NDArray[np.float64]:
+        """``(4, 4)`` voxel index to RAS+ mm."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Grid ``(X, Y, Z)`` in voxels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, field
 
 from t2disc.errors import ArgumentInvalid
+from t2disc.model.checks import GRADES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,23 @@ class SliceStrip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingExample:
+    """A small picture of what good, or bad, looks like, and how to tell."""
+
+    title: str
+    picture: Picture
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingGuide:
+    """How a figure is read: in words, and by examples that stand beside it."""
+
+    text: str
+    examples: tuple[ReadingExample, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportFigure:
     """A figure of a report with what a reader needs to judge it; it carries a rating of its own.
 
@@ -92,6 +111,10 @@ class ReportFigure:
         Or one still picture.
     levels
         Discs that may be rated one by one.
+    command
+        The line that makes it again; ``OUT`` stands for the folder of the outputs.
+    guide
+        How it is read, where words below its title do not do.
     """
 
     name: str
@@ -100,6 +123,8 @@ class ReportFigure:
     strips: tuple[SliceStrip, ...] = ()
     picture: Picture | None = None
     levels: tuple[str, ...] = ()
+    command: str = ""
+    guide: ReadingGuide | None = None
 
     def __post_init__(self) -> None:
         sizes = {(strip.width_px, strip.height_px, len(strip.captions)) for strip in self.strips}
@@ -178,3 +203,9 @@ class IndexPage:
     figures: tuple[ReportFigure, ...] = ()
     command: str = ""
     version: str = ""
+
+    @property
+    def grade_counts(self) -> tuple[tuple[str, int], ...]:
+        """How many visits have each grade, from the best to the worst; grades that no visit has are left out."""
+        counts = Counter(row.grade for row in self.rows)
+        return tuple((grade, counts[grade]) for grade in GRADES if counts[grade])

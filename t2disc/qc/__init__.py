@@ -1,6 +1,7 @@
 """Pictures and checks from finished data: a matplotlib Figure each, or answers to the protocol; no file is touched."""
 
 from t2disc.qc.agreement import plot_bland_altman
+from t2disc.qc.carried import viewed_stack
 from t2disc.qc.change import plot_change
 from t2disc.qc.cohort import plot_cohort
 from t2disc.qc.decay import plot_decay
@@ -34,4 +35,5 @@ __all__ = [
     "plot_regression",
     "plot_t2_overlay",
     "plot_trajectories",
+    "viewed_stack",
 ]

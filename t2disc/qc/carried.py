@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from t2disc.model import DiscLabels, MeasuredVisit, T2Map, VisitMatch
+from t2disc.model import DiscLabels, EchoStack, MeasuredVisit, T2Map, VisitMatch
 from t2disc.qc.views import Box, SagittalView
 
 VIEW_ECHO_MS = 30.0
 """Echo time of the grey picture that is made from a T2 map: bone, disc and fluid can be told apart."""
+
+DiscBox = tuple[slice, slice, slice]
+"""A part of a grid ``(X, Y, Z)``."""
 
 _HALF = 0.5  # of a voxel, by linear interpolation, as the regions are carried
 _NEAR_MM = 0.1  # a place this close to a disc moves with it
@@ -36,10 +39,10 @@ class ViewedSlice:
 
 def own_slice(visit: MeasuredVisit, view: SagittalView, index: int, box: Box) -> ViewedSlice:
     """Return part of a slice of a visit on its own grid, voxel by voxel."""
-    maps = (_signal(visit.t2map), visit.t2map.t2_ms, visit.discs.discs, visit.discs.regions)
-    signal, t2_ms, discs, regions = (view.turn(values)[index][box] for values in maps)
+    maps = (visit.t2map.s0, visit.t2map.t2_ms, visit.discs.discs, visit.discs.regions)
+    s0, t2_ms, discs, regions = (view.turn(values)[index][box] for values in maps)
     within_ms = np.where(discs > 0, t2_ms, np.float32(np.nan))
-    return ViewedSlice(signal=signal, t2_ms=within_ms, discs=discs, regions=regions)
+    return ViewedSlice(signal=_signal(s0, t2_ms), t2_ms=within_ms, discs=discs, regions=regions)
 
 
 def carried_slice(
@@ -48,6 +51,7 @@ def carried_slice(
     baseline: ViewedSlice,
     places_mm: NDArray[np.float64],
     pixel_mm: tuple[float, float],
+    boxes: Mapping[str, DiscBox] | None = None,
 ) -> ViewedSlice:
     """Return the follow-up as it would lie in a slice of the baseline, for viewing only.
 
@@ -67,18 +71,33 @@ def carried_slice(
         ``(rows, columns, 3)`` where its pixels lie, RAS+ mm of the baseline.
     pixel_mm
         From row to row and from column to column.
+    boxes
+        Of :func:`boxes_of`, found once for many slices.
     """
     shape = baseline.discs.shape
     moved_mm = _blended(match, _distances_mm(match, baseline.discs, pixel_mm), places_mm)
+    s0, t2_ms, affine = _reached(followup.t2map, moved_mm)
     shown = ViewedSlice(
-        signal=_sample(_signal(followup.t2map), followup.t2map.affine, moved_mm),
+        signal=_sample(_signal(s0, t2_ms), affine, moved_mm),
         t2_ms=np.full(shape, np.nan, np.float32),
         discs=np.zeros(shape, np.uint8),
         regions=np.zeros(shape, np.uint8),
     )
+    boxes = boxes_of(followup.discs) if boxes is None else boxes
     for disc in match.discs:
-        _carry_disc(followup, disc.level, _moved(disc.motion, places_mm), shown)
+        if box := boxes.get(disc.level):
+            _carry_disc(followup, disc.level, box, _moved(disc.motion, places_mm), shown)
     return shown
+
+
+def viewed_stack(t2map: T2Map) -> EchoStack:
+    """Return the grey picture of a T2 map as a stack of one echo, for figures of visits whose images are not at hand.
+
+    What has no T2 is black. For viewing only.
+    """
+    return EchoStack(
+        signal=_signal(t2map.s0, t2map.t2_ms)[..., None], echo_times_ms=np.array([VIEW_ECHO_MS]), affine=t2map.affine
+    )
 
 
 def difference_ms(baseline: ViewedSlice, followup: ViewedSlice) -> NDArray[np.float32]:
@@ -89,25 +108,64 @@ def difference_ms(baseline: ViewedSlice, followup: ViewedSlice) -> NDArray[np.fl
 
 
 # ------------------------------------------------------------------------------------------------ pictures
-def _signal(t2map: T2Map) -> NDArray[np.float32]:
-    """Return ``S0 exp(-TE / T2)`` at 30 ms, ``(X, Y, Z)``; 0 where no T2 was fitted."""
-    fitted = np.isfinite(t2map.t2_ms) & np.isfinite(t2map.s0)
-    rate = np.divide(-VIEW_ECHO_MS, t2map.t2_ms, out=np.full(t2map.shape, -np.inf, np.float32), where=fitted)
-    signal: NDArray[np.float32] = np.where(fitted, t2map.s0, np.float32(0)) * np.exp(rate)
+def _signal(s0: NDArray[np.float32], t2_ms: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return ``S0 exp(-TE / T2)`` at 30 ms, of any shape; 0 where no T2 was fitted."""
+    fitted = np.isfinite(t2_ms) & np.isfinite(s0)
+    rate = np.divide(-VIEW_ECHO_MS, t2_ms, out=np.full(t2_ms.shape, -np.inf, np.float32), where=fitted)
+    signal: NDArray[np.float32] = np.where(fitted, s0, np.float32(0)) * np.exp(rate)
     return signal
 
 
-def _carry_disc(visit: MeasuredVisit, level: str, places_mm: NDArray[np.float64], shown: ViewedSlice) -> None:
+def _reached(
+    t2map: T2Map, places_mm: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
+    """Return S0, T2 and the affine of the part of a map that holds places ``(..., 3)`` and their neighbours."""
+    voxels = _moved(np.linalg.inv(t2map.affine), places_mm).reshape(-1, 3)
+    low = np.clip(np.floor(voxels.min(axis=0)).astype(np.intp) - 1, 0, np.array(t2map.shape) - 1)
+    high = np.clip(np.ceil(voxels.max(axis=0)).astype(np.intp) + 2, low + 1, t2map.shape)
+    part = tuple(slice(start, stop) for start, stop in zip(low, high, strict=True))
+    return t2map.s0[part], t2map.t2_ms[part], _cut_affine(t2map.affine, low)
+
+
+def _cut_affine(affine: NDArray[np.float64], first: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the affine of a part of a grid whose first voxel is given."""
+    cut = affine.copy()
+    cut[:3, 3] += affine[:3, :3] @ first
+    return cut
+
+
+def _carry_disc(
+    visit: MeasuredVisit, level: str, box: DiscBox, places_mm: NDArray[np.float64], shown: ViewedSlice
+) -> None:
     """Write one disc of the follow-up into what is shown; ``places_mm`` ``(rows, columns, 3)`` lie at the follow-up."""
-    mask, affine = visit.discs.mask(level), visit.discs.affine
+    affine = _cut_affine(visit.discs.affine, np.array([part.start for part in box]))
+    own_ms, regions = visit.t2map.t2_ms[box], visit.discs.regions[box]
+    mask = visit.discs.discs[box] == DiscLabels.value_of(level)
     inside = _sample(mask, affine, places_mm) >= _HALF
-    fitted = mask & np.isfinite(visit.t2map.t2_ms)
+    fitted = mask & np.isfinite(own_ms)
     weight = _sample(fitted, affine, places_mm[inside])
-    total_ms = _sample(np.where(fitted, visit.t2map.t2_ms, np.float32(0)), affine, places_mm[inside])
+    total_ms = _sample(np.where(fitted, own_ms, np.float32(0)), affine, places_mm[inside])
     nothing = np.full(weight.shape, np.nan, np.float32)
     shown.t2_ms[inside] = np.divide(total_ms, weight, out=nothing, where=weight >= _HALF)
     shown.discs[inside] = DiscLabels.value_of(level)
-    shown.regions[inside] = _sample(np.where(mask, visit.discs.regions, 0), affine, places_mm[inside], order=0)
+    shown.regions[inside] = _sample(np.where(mask, regions, 0), affine, places_mm[inside], order=0)
+
+
+def boxes_of(discs: DiscLabels) -> dict[str, DiscBox]:
+    """Return the box about each disc ``(X, Y, Z)``, with a voxel to spare, by level."""
+    from scipy.ndimage import find_objects
+
+    found = find_objects(discs.discs)
+    boxes: dict[str, DiscBox] = {}
+    for level in discs.levels:
+        value = DiscLabels.value_of(level)
+        if value <= len(found) and found[value - 1] is not None:
+            x, y, z = (
+                slice(max(part.start - 1, 0), min(part.stop + 1, n))
+                for part, n in zip(found[value - 1], discs.shape, strict=True)
+            )
+            boxes[level] = (x, y, z)
+    return boxes
 
 
 # ------------------------------------------------------------------------------------------------ places
@@ -150,7 +208,7 @@ def _sample(
     voxels = _moved(np.linalg.inv(affine), places_mm)
     last = np.array(volume.shape) - 1
     inside = ((voxels >= -_HALF) & (voxels <= last + _HALF)).all(axis=-1)
-    within = np.moveaxis(np.clip(voxels, 0, last), -1, 0)  # the outer half of the outermost voxels, too
-    found = map_coordinates(volume.astype(np.float32), within, order=order, mode="nearest")
-    sampled: NDArray[np.float32] = np.where(inside, found, np.float32(0))
+    within = np.clip(voxels[inside], 0, last).T  # the outer half of the outermost voxels, too
+    sampled = np.zeros(inside.shape, np.float32)
+    sampled[inside] = map_coordinates(volume.astype(np.float32), within, order=order, mode="nearest")
     return sampled

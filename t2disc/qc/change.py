@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -35,6 +35,8 @@ from t2disc.qc.views import Box, SagittalView, best_slice, crop_box, sagittal_vi
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+RowsPlace = Literal["beside", "below"]
+
 CHANGE_RANGE_MS = 30.0
 """The difference picture reaches as far to both sides, for every pair of visits."""
 
@@ -47,6 +49,7 @@ _NARROWEST_IN, _WIDEST_IN = 2.1, 3.4
 _TOP_IN, _BOTTOM_IN, _EDGE_IN, _GAP_IN = 0.62, 0.95, 0.12, 0.06
 _NAMES_IN, _ROWS_IN, _WORDS_IN = 1.0, 3.0, 3.75
 _ROW_GAP_IN = 0.6
+_ROW_IN, _ROWS_TOP_IN, _ROWS_BOTTOM_IN = 0.55, 0.65, 1.25  # of rows below the pictures: each, above and below them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,6 +61,7 @@ class _Place:
     box: Box
     width_in: float  # of a panel; its height is always the same
     mm_per_in: float
+    base_in: float = _BOTTOM_IN  # from the figure's lower edge up to the pictures
 
     @property
     def limits(self) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -97,6 +101,7 @@ def plot_change(
     t2_range_ms: tuple[float, float] = T2_RANGE_MS,
     change_range_ms: float = CHANGE_RANGE_MS,
     quantity: str = "T2",
+    rows_place: RowsPlace = "beside",
 ) -> Figure:
     """Show how T2 changed from baseline to follow-up: pictures to check the match by, and numbers to judge it by.
 
@@ -127,6 +132,8 @@ def plot_change(
         all participants of a study.
     quantity
         ``T2`` or ``T2*``, for the labels.
+    rows_place
+        Rows ``beside`` the pictures, each at its disc, on a wide sheet; or ``below`` them, readable on a page.
 
     Returns
     -------
@@ -136,19 +143,23 @@ def plot_change(
     Raises
     ------
     ArgumentInvalid
-        ``argument-invalid``: a map and labels on different grids, a slice, region, outline or level that does not
-        exist, or a colour range without extent.
+        ``argument-invalid``: a map and labels on different grids, a slice, region, outline, level or place that does
+        not exist, or a colour range without extent.
     """
     _require_sound(baseline, followup, region, roi, index_level)
+    if rows_place not in get_args(RowsPlace):
+        raise ArgumentInvalid("an unknown place of the rows", expected=f"one of {', '.join(get_args(RowsPlace))}")
     require_rising(t2_range_ms)
     require_rising((-change_range_ms, change_range_ms))
     place = _place(baseline.discs, slice_index)
     rows = _rows(baseline.discs, followup.discs, match, _chosen(changes, region, roi), index_level, place)
-    figure = Figure(figsize=(_left_in(place, 3) + _NAMES_IN + _ROWS_IN + _WORDS_IN, _TOP_IN + _HEIGHT_IN + _BOTTOM_IN))
-    figure.set_dpi(110)
+    if rows_place == "below":
+        rows, place = _moved_below(rows, place)
+    figure = Figure(figsize=_size_in(place, rows_place), dpi=110)
     colours = _Colours(t2_ms=t2_range_ms, change_ms=(-change_range_ms, change_range_ms), quantity=quantity)
     _draw_pictures(figure, baseline, followup, match, reason or _NO_REASON, place, colours)
-    _draw_changes(figure, rows, place, f"{quantity} of {region}", roi)
+    draw = _draw_changes if rows_place == "beside" else _draw_changes_below
+    draw(figure, rows, place, f"{quantity} of {region}", roi)
     return figure
 
 
@@ -213,6 +224,20 @@ def _rows(
     ]
 
 
+def _moved_below(rows: Sequence[Row], place: _Place) -> tuple[list[Row], _Place]:
+    """Return the rows one below the other at even steps, and the pictures raised above them."""
+    evenly = [replace(row, down_in=(number + 0.5) * _ROW_IN) for number, row in enumerate(rows)]
+    high_in = _ROWS_BOTTOM_IN + max(len(rows), 1) * _ROW_IN + _ROWS_TOP_IN
+    return evenly, replace(place, base_in=high_in + _BOTTOM_IN)
+
+
+def _size_in(place: _Place, rows_place: RowsPlace) -> tuple[float, float]:
+    """Return width and height of the figure."""
+    pictures, rows = _left_in(place, 3), _NAMES_IN + _ROWS_IN + _WORDS_IN
+    wide = pictures + rows if rows_place == "beside" else max(pictures, rows)
+    return wide, place.base_in + _HEIGHT_IN + _TOP_IN
+
+
 def _disc_heights_in(discs: DiscLabels, place: _Place) -> dict[str, float]:
     """Return how far down the middle of each disc lies in the picture, inches."""
     labels = place.view.turn(discs.discs)
@@ -250,7 +275,7 @@ def _draw_pictures(
 
 def _panel(figure: Figure, place: _Place, number: int) -> Axes:
     """Return black axes for one of the three pictures."""
-    axes = axes_in(figure, (_left_in(place, number), _BOTTOM_IN, place.width_in, _HEIGHT_IN))
+    axes = axes_in(figure, (_left_in(place, number), place.base_in, place.width_in, _HEIGHT_IN))
     axes.set(facecolor="black", xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     return axes
@@ -308,7 +333,7 @@ def _draw_bar(figure: Figure, panel: Axes, place: _Place, panels: tuple[int, int
     """Draw a colour bar below the first to the last of some panels."""
     left, right = _left_in(place, panels[0]), _left_in(place, panels[1]) + place.width_in
     inset = 0.12 * (right - left)
-    axes = axes_in(figure, (left + inset, _BOTTOM_IN - 0.3, right - left - 2 * inset, 0.14))
+    axes = axes_in(figure, (left + inset, place.base_in - 0.3, right - left - 2 * inset, 0.14))
     bar: Any = figure.colorbar(panel.images[-1], cax=axes, orientation="horizontal", extend=extend)
     bar.set_label(label, fontsize=10)
     bar.set_ticks(np.linspace(*panel.images[-1].get_clim(), 5))
@@ -324,4 +349,17 @@ def _draw_changes(figure: Figure, rows: Sequence[Row], place: _Place, what: str,
     wide, high = figure.get_size_inches()
     corner = ((left + _ROWS_IN + 0.2) / wide, 0.12 / high)
     style: dict[str, Any] = {"frameon": False, "fontsize": 8.5, "borderpad": 0, "borderaxespad": 0}
+    figure.legend(handles=legend_of(rows), loc="lower left", bbox_to_anchor=corner, **style)
+
+
+def _draw_changes_below(figure: Figure, rows: Sequence[Row], place: _Place, what: str, roi: Roi) -> None:
+    """Draw the rows under the pictures, and what their marks stand for under the rows."""
+    high = place.base_in - _BOTTOM_IN - _ROWS_TOP_IN - _ROWS_BOTTOM_IN
+    axes = axes_in(figure, (_NAMES_IN, _ROWS_BOTTOM_IN, _ROWS_IN, high))
+    draw_rows(axes, rows, high, f"Change of median {what} (% of baseline)")
+    wide_in, high_in = figure.get_size_inches()
+    style: dict[str, Any] = {"frameon": False, "fontsize": 8.5, "borderpad": 0, "borderaxespad": 0}
+    head_in = place.base_in - _BOTTOM_IN - 0.22
+    figure.text(0.12 / wide_in, head_in / high_in, f"Median {what}, {ROI_WORDS[roi]}", fontsize=10)
+    corner = (_NAMES_IN / wide_in, 0.1 / high_in)
     figure.legend(handles=legend_of(rows), loc="lower left", bbox_to_anchor=corner, **style)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from t2disc.model import DiscLabels, T2Map
 from t2disc.model.grids import require_same_grid
 from t2disc.qc.asked import region_mask, require_levels
-from t2disc.qc.charts import QUIET, bare, region_colours, say
+from t2disc.qc.charts import QUIET, bare, grid_in, region_colours, say
 from t2disc.qc.panels import T2_RANGE_MS, require_rising
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _N_BINS = 40
 _ROW_IN, _ROOM_IN = 1.25, 1.0
+_MARGINS_IN = (0.85, 0.15, 0.7, 0.5)
 _BAR = 0.8  # of the room of a region beside the histogram
 
 
@@ -66,12 +67,13 @@ def plot_histogram(
     require_rising(t2_range_ms)
     chosen = list(discs.levels if levels is None else levels)
     require_levels(discs, chosen)
-    figure = Figure(figsize=(8, max(len(chosen), 1) * _ROW_IN + _ROOM_IN), dpi=110, layout="constrained")
+    size_in = (8.0, max(len(chosen), 1) * _ROW_IN + _ROOM_IN)
     if not chosen:
+        figure = Figure(figsize=size_in, dpi=110)
         say(figure.subplots(), "no disc is labelled")
         figure.axes[0].set_axis_off()
         return figure
-    grid = figure.subplots(len(chosen), 2, squeeze=False, sharex="col", width_ratios=(3.2, 1))
+    figure, grid = grid_in(size_in, len(chosen), (3.2, 1), _MARGINS_IN)
     colours = region_colours(tuple(regions))
     for (left, right), level in zip(grid, chosen, strict=True):
         values = {region: t2map.t2_ms[region_mask(discs, level, region)] for region in regions}
@@ -79,6 +81,7 @@ def plot_histogram(
             _draw_bins(left, values[region], region, colours[region], t2_range_ms)
             _draw_rest(right, values[region], place, len(regions), colours[region], t2_range_ms)
         left.set_ylabel(f"{level}\nvoxels", fontsize=9)
+        left.yaxis.set_label_coords(-0.095, 0.5)
         left.set_title(_medians(values, quantity), fontsize=8.5, loc="right", color=QUIET, pad=3)
         right.set_ylim(0, max(4.0, right.dataLim.y1) * 1.35)
         bare(left)
@@ -133,7 +136,7 @@ def _finish(figure: Figure, grid: NDArray[Any], t2_range_ms: tuple[float, float]
     low, high = t2_range_ms
     handles, labels = grid[0, 0].get_legend_handles_labels()
     known = dict(zip(labels, handles, strict=True))
-    figure.legend(known.values(), known.keys(), loc="outside upper left", ncols=4, frameon=False, fontsize=9)
+    figure.legend(known.values(), known.keys(), loc="upper left", ncols=4, frameon=False, fontsize=9)
     last, beside = grid[-1]
     last.set_xlim(low, high)
     last.set_xlabel(f"{quantity} (ms)", fontsize=10)

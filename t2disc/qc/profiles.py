@@ -14,7 +14,7 @@ from t2disc.errors import ArgumentInvalid
 from t2disc.model import DiscLabels, T2Map
 from t2disc.model.grids import anatomical_axes, require_same_grid
 from t2disc.qc.asked import region_mask, require_levels
-from t2disc.qc.charts import CONTROL, INDEX, QUIET, bare, say
+from t2disc.qc.charts import CONTROL, INDEX, QUIET, bare, grid_in, say
 from t2disc.qc.panels import T2_RANGE_MS, require_rising
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ CORE_SHARE = 0.5
 
 _STEEPEST = np.cos(np.deg2rad(60.0))  # a long axis further off front-to-back is none
 _ROW_IN, _ROOM_IN = 1.3, 1.0
+_MARGINS_IN = (0.8, 0.15, 0.5, 0.42)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -86,17 +87,20 @@ def plot_profiles(
         raise ArgumentInvalid(f"a core of {core_share}", expected="a share above 0, up to 1")
     chosen = list(discs.levels if levels is None else levels)
     require_levels(discs, chosen)
-    figure = Figure(figsize=(8, max(len(chosen), 1) * _ROW_IN + _ROOM_IN), dpi=110, layout="constrained")
+    size_in = (8.0, max(len(chosen), 1) * _ROW_IN + _ROOM_IN)
     if not chosen:
+        figure = Figure(figsize=size_in, dpi=110)
         say(figure.subplots(), "no disc is labelled")
         figure.axes[0].set_axis_off()
         return figure
-    grid = figure.subplots(len(chosen), 2, squeeze=False, sharex="col", sharey=True, width_ratios=(2, 1))
+    figure, grid = grid_in(size_in, len(chosen), (2, 1), _MARGINS_IN)
     for (along_axes, across_axes), level in zip(grid, chosen, strict=True):
         along, across = _profiles(t2map, region_mask(discs, level, "disc"), core_share)
-        along_axes.set_ylim(t2_range_ms)
+        for axes in (along_axes, across_axes):
+            axes.set_ylim(t2_range_ms)
         _draw(along_axes, along, CONTROL)
         _draw(across_axes, across, INDEX)
+        across_axes.tick_params(labelleft=False)
         along_axes.set_ylabel(f"{level}\n{quantity} (ms)", fontsize=9)
     _finish(figure, grid, quantity)
     return figure
@@ -191,4 +195,4 @@ def _finish(figure: Figure, grid: NDArray[Any], quantity: str) -> None:
             for x, mark in ((0.04, ends[0]), (0.96, ends[1])):
                 axes.text(x, 0.86, mark, transform=axes.transAxes, ha="center", va="center", weight="bold", fontsize=10)
     told = ["median, band p10 to p90", "median beyond the axis", f"bin with voxels without {quantity}"]
-    figure.legend(grid[0, 0].lines, told, loc="outside upper left", ncols=3, frameon=False, fontsize=9)
+    figure.legend(grid[0, 0].lines, told, loc="upper left", ncols=3, frameon=False, fontsize=9)

@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from t2disc.model import DiscLabels, EchoStack, FitQuality
+from t2disc.model import DiscLabels, EchoStack
 from t2disc.model.grids import require_same_grid
+from t2disc.model.quality import QualityMaps
 from t2disc.qc.asked import require_slice
-from t2disc.qc.mosaic import within_discs
 from t2disc.qc.panels import (
     MARGINS_MM,
     axes_in,
@@ -80,7 +80,9 @@ _HIGHEST_IN, _TOP_IN, _BOTTOM_IN, _GAP_IN = 4.6, 0.55, 0.85, 0.05
 _NARROWEST_IN, _WIDEST_IN = 2.1, 2.4  # four of them are readable on a page 800 pixels wide
 
 
-def plot_quality(stack: EchoStack, quality: FitQuality, discs: DiscLabels, *, slice_index: int | None = None) -> Figure:
+def plot_quality(
+    stack: EchoStack, quality: QualityMaps, discs: DiscLabels, *, slice_index: int | None = None
+) -> Figure:
     """Show how well the fitted model describes the signal in the discs, by four measures on one slice.
 
     From left to right: reduced chi-square (1 where the model and the noise hold, more where they do not), R squared,
@@ -112,6 +114,7 @@ def plot_quality(stack: EchoStack, quality: FitQuality, discs: DiscLabels, *, sl
     require_slice(index, len(labels))
     box = crop_box(labels > 0, view, MARGINS_MM)
     grey = windowed(view.turn(stack.signal)[index][box].mean(axis=-1, dtype=np.float64))
+    has_discs = bool(labels.any())
     part, regions = labels[index][box], view.turn(discs.regions)[index][box]
     slender = grey.shape[0] * view.row_mm / (grey.shape[1] * view.column_mm)
     wide_in = min(max(_HIGHEST_IN / slender, _NARROWEST_IN), _WIDEST_IN)
@@ -122,7 +125,8 @@ def plot_quality(stack: EchoStack, quality: FitQuality, discs: DiscLabels, *, sl
         left_in = place * (wide_in + _GAP_IN)
         axes = axes_in(figure, (left_in, _BOTTOM_IN, wide_in, high_in))
         axes.set_axis_off()
-        values = view.turn(within_discs(_shown(quality, kind), discs))[index][box]
+        values = _shown(view.turn(getattr(quality, kind.field))[index][box], kind)
+        values = np.where((part > 0) | (not has_discs), values, np.float32(np.nan))
         draw_grey(axes, grey, view)
         draw_colour(axes, values, kind.range, view, kind.colours)
         draw_borders(axes, part, regions)
@@ -136,9 +140,8 @@ def plot_quality(stack: EchoStack, quality: FitQuality, discs: DiscLabels, *, sl
     return figure
 
 
-def _shown(quality: FitQuality, kind: _Kind) -> NDArray[np.float32]:
-    """Return a measure ``(X, Y, Z)`` in the unit of its colour bar."""
-    values: NDArray[np.float32] = getattr(quality, kind.field)
+def _shown(values: NDArray[np.float32], kind: _Kind) -> NDArray[np.float32]:
+    """Return a measure ``(rows, columns)`` in the unit of its colour bar."""
     spread = np.sqrt(values) if kind.field == "decay_variance" else values
     return np.asarray(spread * np.float32(kind.scale), np.float32)
 

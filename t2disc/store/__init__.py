@@ -14,7 +14,7 @@ from t2disc.store.bids import (
 from t2disc.store.change_table import ChangeRow, ControlFacts
 from t2disc.store.check_table import CheckRow
 from t2disc.store.colours import colour_of
-from t2disc.store.figures import figure_file, has_figures
+from t2disc.store.figures import figure_file, has_figures, picture_bytes, picture_kind
 from t2disc.store.files import StoredFile, update_file, write_file, write_tree
 from t2disc.store.lock import output_lock
 from t2disc.store.manifest import MANIFEST, images_sha256, is_intact, is_whole, manifest_file
@@ -91,6 +91,8 @@ __all__ = [
     "pair_folder",
     "pair_record_file",
     "pair_stem",
+    "picture_bytes",
+    "picture_kind",
     "publish_visit",
     "quality_files",
     "quantity_of",

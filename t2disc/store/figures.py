@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, cast, get_args
 
+from t2disc.errors import ArgumentInvalid
 from t2disc.store.files import StoredFile
+
+PictureKind = Literal["png", "svg"]
 
 _DPI = 110
 _FOLDER = "figures"
@@ -21,9 +24,29 @@ class Figure(Protocol):
 
 def figure_file(name: str, figure: Figure) -> StoredFile:
     """Return a figure as ``figures/<name>.png``, below the visit's folder."""
+    return StoredFile(path=PurePosixPath(_FOLDER, f"{name}.png"), content=picture_bytes(figure, "png"))
+
+
+def picture_kind(path: Path) -> PictureKind:
+    """Return the kind of a picture by its name.
+
+    Raises
+    ------
+    ArgumentInvalid
+        ``argument-invalid``: neither ``.png`` nor ``.svg``.
+    """
+    for kind in get_args(PictureKind):
+        if path.suffix.lower() == f".{kind}":
+            return cast(PictureKind, kind)
+    raise ArgumentInvalid("a picture of another kind", expected="a file named .png or .svg")
+
+
+def picture_bytes(figure: Figure, kind: PictureKind) -> bytes:
+    """Return a figure as PNG or SVG, the same on every run."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
-    return StoredFile(path=PurePosixPath(_FOLDER, f"{name}.png"), content=buffer.getvalue())
+    note = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
+    figure.savefig(buffer, format=kind, dpi=_DPI, metadata=note)
+    return buffer.getvalue()
 
 
 def has_figures(folder: Path) -> bool:

@@ -3,6 +3,7 @@
 from t2disc.study.basis import visit_basis
 from t2disc.study.checks import check_record, inspection_checks
 from t2disc.study.corrections import correction_warnings, corrections_folder
+from t2disc.study.expected import Expected, expected_visits
 from t2disc.study.find import find_visits
 from t2disc.study.labels import LabelFolders, label_warnings
 from t2disc.study.layout import detect_layout
@@ -22,7 +23,7 @@ from t2disc.study.pair import (
 )
 from t2disc.study.protocolfile import protocol_schema, read_protocol
 from t2disc.study.pseudonym import PseudonymKey, read_key, read_or_lend_key, read_or_make_key
-from t2disc.study.report import write_reports
+from t2disc.study.report import draw_plot, plot_names, write_reports
 from t2disc.study.summary import StudySummary, order_warnings, pairs_of, summarise, write_summary
 from t2disc.study.visit import (
     Inspection,
@@ -37,6 +38,7 @@ from t2disc.study.visit import (
 
 __all__ = [
     "T2_STAR",
+    "Expected",
     "Inspection",
     "LabelFolders",
     "Pair",
@@ -51,6 +53,8 @@ __all__ = [
     "correction_warnings",
     "corrections_folder",
     "detect_layout",
+    "draw_plot",
+    "expected_visits",
     "failed_pair_record",
     "find_visits",
     "inspect_visit",
@@ -64,6 +68,7 @@ __all__ = [
     "pair_record",
     "pairs_of",
     "participant_warnings",
+    "plot_names",
     "protocol_schema",
     "read_key",
     "read_or_lend_key",

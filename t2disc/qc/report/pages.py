@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -23,6 +24,16 @@ def render_index(page: IndexPage) -> str:
     return _environment().get_template("index.html").render(page=page)
 
 
+def _layers(page: ParticipantPage) -> Iterator[tuple[str, Picture]]:
+    """Yield each picture of slices once, with the layers that show it, as a style sheet selects them."""
+    shown: dict[bytes, tuple[list[str], Picture]] = {}
+    for figure in (figure for section in page.sections for figure in section.figures):
+        for place, strip in enumerate(figure.strips):
+            selectors, _ = shown.setdefault(strip.picture.content, ([], strip.picture))
+            selectors.append(f"#{figure.name} .layer-{place}")
+    yield from ((", ".join(selectors), picture) for selectors, picture in shown.values())
+
+
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     return page_environment()
@@ -35,6 +46,7 @@ def page_environment(*rooms: str) -> Environment:
     loader = ChoiceLoader([PackageLoader(room) for room in (*rooms, "t2disc.qc.report")])
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters["address"] = _address
+    environment.filters["layers"] = _layers
     environment.globals["style"] = _asset("style.css")
     environment.globals["script"] = _asset("report.js")
     environment.globals["index_script"] = _asset("index.js")

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from t2disc.model import MeasuredVisit, Region, VisitMatch
 from t2disc.model.report import Picture, SliceStrip
-from t2disc.qc.carried import ViewedSlice, carried_slice, own_slice
+from t2disc.qc.carried import ViewedSlice, boxes_of, carried_slice, own_slice
 from t2disc.qc.panels import MARGINS_MM, T2_RANGE_MS
 from t2disc.qc.views import Box, SagittalView, crop_box, sagittal_view
 
-HEIGHT_PX = 520
+HEIGHT_PX = 460
 MOST_SLICES = 12
-_QUALITY = 82  # of JPEG
+_QUALITY = 78  # of JPEG
 _THUMBNAIL_PX = 96
 
 Rgb = NDArray[np.uint8]
@@ -54,10 +54,11 @@ def followup_strips(
     """
     view, chosen, box = _layout(baseline)
     pixel_mm = (view.row_mm, view.column_mm)
+    boxes = boxes_of(followup.discs)
     slices = []
     for index in chosen:
-        there = own_slice(baseline, view, index, box)
-        slices.append(carried_slice(followup, match, there, view.places_mm(index, box, baseline.t2map.shape), pixel_mm))
+        there, places_mm = own_slice(baseline, view, index, box), view.places_mm(index, box, baseline.t2map.shape)
+        slices.append(carried_slice(followup, match, there, places_mm, pixel_mm, boxes))
     return _strips(slices, view, _captions(view, chosen, baseline), when)
 
 
@@ -65,8 +66,8 @@ def thumbnail(visit: MeasuredVisit) -> Picture:
     """Return the middle slice with T2 in colour, small, for an index."""
     view, chosen, box = _layout(visit)
     middle = own_slice(visit, view, chosen[len(chosen) // 2], box)
-    picture = _painted(middle, _window([middle]), view, height_px=_THUMBNAIL_PX, with_colour=True)
-    return Picture(content=_jpeg(picture), media_type="image/jpeg", alternative="T2 on the middle slice")
+    picture = painted(middle, _window([middle]), view, height_px=_THUMBNAIL_PX, with_colour=True)
+    return Picture(content=encoded(picture, quality=70), media_type="image/jpeg", alternative="T2 on the middle slice")
 
 
 # ------------------------------------------------------------------------------------------------ what is shown
@@ -95,9 +96,9 @@ def _strips(
     window = _window(slices)
     strips = []
     for name, with_colour in ((f"anatomy at {when}", False), (f"T2 at {when}", True)):
-        painted = [_painted(one, window, view, height_px=HEIGHT_PX, with_colour=with_colour) for one in slices]
-        height, width = painted[0].shape[:2]
-        picture = Picture(content=_jpeg(np.concatenate(painted)), media_type="image/jpeg", alternative=name)
+        drawn = [painted(one, window, view, height_px=HEIGHT_PX, with_colour=with_colour) for one in slices]
+        height, width = drawn[0].shape[:2]
+        picture = Picture(content=encoded(np.concatenate(drawn)), media_type="image/jpeg", alternative=name)
         strips.append(SliceStrip(name=name, picture=picture, captions=captions, width_px=width, height_px=height))
     return tuple(strips)
 
@@ -114,7 +115,7 @@ def _window(slices: Sequence[ViewedSlice]) -> tuple[float, float]:
     return float(black), max(float(white), float(black) * 1.01 + 1e-6)
 
 
-def _painted(
+def painted(
     one: ViewedSlice, window: tuple[float, float], view: SagittalView, *, height_px: int, with_colour: bool
 ) -> Rgb:
     """Return a slice as ``(rows, columns, 3)`` in square pixels; borders of discs white, of nuclei fainter."""
@@ -159,10 +160,10 @@ def _resized(values: NDArray[np.uint8], width_px: int, height_px: int, *, is_smo
     return np.asarray(Image.fromarray(values).resize((width_px, height_px), method))
 
 
-def _jpeg(picture: NDArray[Any]) -> bytes:
+def encoded(picture: NDArray[Any], quality: int = _QUALITY) -> bytes:
     """Return a picture as JPEG, without any note of program or time."""
     from PIL import Image
 
     stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "JPEG", quality=_QUALITY, optimize=True, subsampling=0)
+    Image.fromarray(picture).save(stream, "JPEG", quality=quality, optimize=True, subsampling=0)
     return stream.getvalue()

@@ -5,16 +5,23 @@
   const filter = document.getElementById("filter");
   const count = document.getElementById("count");
 
-  filter.addEventListener("input", function () {
+  const grade = document.getElementById("grade");
+
+  function choose() {
     const wanted = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
     rows.forEach(function (row) {
       const text = row.textContent.toLowerCase();
-      row.hidden = !wanted.every(function (word) { return text.includes(word); });
+      const isGraded = !grade || grade.value === "" || row.dataset.grade === grade.value;
+      row.hidden = !isGraded || !wanted.every(function (word) { return text.includes(word); });
       if (!row.hidden) shown += 1;
     });
     count.textContent = shown + " of " + rows.length + " visits";
-  });
+  }
+
+  filter.addEventListener("input", choose);
+  if (grade) grade.addEventListener("change", choose);
+  if (filter.value || (grade && grade.value)) choose();  // as the browser kept them
 
   function value(row, column) {
     const text = row.cells[column].textContent.trim();
@@ -30,7 +37,9 @@
       heading.setAttribute("aria-sort", isRising ? "ascending" : "descending");
       rows.sort(function (a, b) {
         const one = value(a, column), two = value(b, column);
-        const order = typeof one === typeof two ? (one < two ? -1 : one > two ? 1 : 0) : typeof one === "number" ? -1 : 1;
+        if (one === "" || two === "") return (one === "") - (two === "");  // what is missing stands last
+        const order = typeof one === "number" && typeof two === "number" ? one - two
+          : String(one).localeCompare(String(two), "en", { numeric: true });
         return isRising ? order : -order;
       });
       rows.forEach(function (row) { body.appendChild(row); });
