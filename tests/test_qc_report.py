@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from t2disc.errors import ArgumentInvalid
@@ -23,7 +25,16 @@ from t2disc.model.report import (
     ReportTable,
     SliceStrip,
 )
-from t2disc.qc.report import followup_strips, own_strips, render_index, render_participant, thumbnail
+from t2disc.qc.report import (
+    followup_strips,
+    own_strips,
+    reading_guide,
+    render_index,
+    render_participant,
+    still,
+    thumbnail,
+)
+from tests.pages import html_errors
 
 VOID = {"meta", "input", "img", "br", "link"}
 SCRIPT = "<script>alert('x')</script>"
@@ -119,6 +130,53 @@ def test_a_page_is_whole_names_nothing_twice_and_asks_for_nothing_from_outside()
     assert not re.search(r"https?:|//[a-z]|url\((?!\"data:)|@import", html)
     assert "default-src 'none'" in html
     assert {"one", "visit-1", "still"} <= set(checker.ids)
+
+
+def test_a_strict_parser_has_nothing_against_a_page():
+    pytest.importorskip("html5lib", reason="html5lib is not installed")
+    row = {"participant_id": SCRIPT, "session_id": "ses-1", "status": "done", "grade": "optimal", "review": ""}
+    facts = {"n_discs": "5", "index_t2": "60.0", "index_change": "", "report": "sub-1/sub-1_report.html"}
+    figure = page_of().sections[0].figures[1]
+    index = IndexPage(rows=(IndexRow(**row, **facts, thumbnail=thumbnail(Visit())),), figures=(figure,))
+    for html in (render_participant(page_of()), render_index(index)):
+        assert html_errors(html) == []
+        assert html_errors(html.replace("</main>", "</section>", 1)), "the test would see it"
+
+
+def test_slices_that_two_figures_show_are_in_the_page_once():
+    figure = page_of().sections[0].figures[0]
+    section = ReportSection(name="two", title="Again", figures=(replace(figure, name="again"),))
+    html = render_participant(page_of(sections=(page_of().sections[0], section)))
+    layer = base64.b64encode(figure.strips[1].picture.content).decode()
+    assert html.count(layer) == 1
+    assert "#visit-1 .layer-1, #again .layer-1 {" in html
+
+
+def test_the_guide_stands_beside_the_slices_and_its_pictures_are_small():
+    guide = reading_guide()
+    assert [example.title for example in guide.examples] == ["Good", "Bad"]
+    assert sum(len(example.picture.content) for example in guide.examples) < 60_000
+    good, bad = (np.asarray(Image.open(io.BytesIO(e.picture.content))).astype(int) for e in guide.examples)
+    assert np.ptp(good, axis=-1).max() > 60, "T2 is in colour"
+    yellow = np.abs(bad - (250, 230, 40)).max(axis=-1) < 40
+    assert yellow.sum() > 100, "the bright rim"
+    assert not (np.abs(good - (250, 230, 40)).max(axis=-1) < 40).any()
+    figure = replace(page_of().sections[0].figures[0], guide=guide)
+    html = render_participant(page_of(sections=(ReportSection(name="s", title="S", figures=(figure,)),)))
+    assert html.count('class="example"') == 2
+    assert html_errors(html) == []
+
+
+def test_a_chart_becomes_a_picture_of_few_colours_and_anatomy_a_jpeg():
+    chart, dark = Figure(figsize=(4, 3)), Figure(figsize=(4, 3), facecolor="black")
+    chart.subplots().plot([0, 1], [0, 1])
+    one, two = still(chart, "a line"), still(dark, "dark")
+    assert (one.media_type, two.media_type) == ("image/png", "image/jpeg")
+    picture = Image.open(io.BytesIO(one.content))
+    assert picture.mode == "P"
+    assert picture.size == (440, 330)
+    assert one.content == still(chart, "a line").content
+    assert picture.info.keys() <= {"transparency"}
 
 
 def test_every_word_is_shown_as_text():

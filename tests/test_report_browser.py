@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
-import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +14,28 @@ import pytest
 
 from t2disc.model.report import IndexPage, IndexRow
 from t2disc.qc.report import render_index, render_participant
+from tests.pages import (
+    CHROMIUM,
+    DESKTOP,
+    DRIVER,
+    HAS_AXE,
+    PHONE,
+    chromium,
+    is_wider_than_window,
+    requests_made,
+    show_at,
+    violations,
+)
 from tests.test_qc_report import Visit, match_of, page_of
 
 selenium = pytest.importorskip("selenium", reason="selenium is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-DRIVER = shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium and chromedriver here")
 
 
 @pytest.fixture
 def browser(tmp_path) -> Iterator[Any]:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-webgl", "--window-size=1366,768"):
-        options.add_argument(word)
-    options.add_experimental_option("prefs", {"download.default_directory": str(tmp_path / "downloads")})
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield driver
-    driver.quit()
+    with chromium(str(tmp_path / "downloads")) as driver:
+        yield driver
 
 
 def open_page(browser: Any, path: Path, html: str) -> None:
@@ -137,8 +138,9 @@ def test_ratings_of_another_participant_are_not_taken(browser, tmp_path):
     WebDriverWait(browser, 5).until(lambda b: "Not loaded" in b.find_element(By.ID, "state").text)
 
 
-def test_the_index_filters_and_sorts(browser, tmp_path):
+def test_the_index_filters_by_words_and_grade_and_sorts(browser, tmp_path):
     from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.select import Select
 
     facts = {"status": "done", "review": "", "n_discs": "5", "index_change": "", "report": ""}
     rows = tuple(
@@ -161,10 +163,94 @@ def test_the_index_filters_and_sorts(browser, tmp_path):
     t2.click()
     assert listed() == ["sub-2", "sub-1", "sub-3"]
     t2.click()
-    assert listed() == ["sub-3", "sub-1", "sub-2"]
+    assert listed() == ["sub-1", "sub-2", "sub-3"], "what is missing stands last, either way"
+    Select(browser.find_element(By.ID, "grade")).select_by_value("optimal")
+    assert listed() == ["sub-1", "sub-3"]
+    browser.find_element(By.ID, "filter").send_keys("sub-3")
+    assert listed() == ["sub-3"], "words and grade narrow together"
 
 
-def test_a_page_is_no_wider_than_a_phone(browser, tmp_path):
-    browser.set_window_size(500, 844)
+def index_page() -> str:
+    """An index with every part it can have."""
+    from t2disc.qc.report import thumbnail
+
+    still = page_of().sections[0].figures[1]
+    facts = {"status": "done", "review": "low-confidence", "n_discs": "5", "index_t2": "54.7", "index_change": "+8.0"}
+    rows = tuple(
+        IndexRow(
+            participant_id=f"sub-P{n:03}",
+            session_id="ses-month12",
+            grade=("optimal", "not done", "")[n % 3],
+            report=f"sub-P{n:03}/sub-P{n:03}_report.html",
+            thumbnail=thumbnail(Visit()) if n % 2 else None,
+            **facts,
+        )
+        for n in range(250)
+    )
+    command = "t2disc plot OUT ses-month12 cohort -o cohort.png"
+    return render_index(IndexPage(rows=rows, figures=(replace(still, command=command),), version="0.1.0"))
+
+
+PAGES = {"report": report_page, "index": index_page}
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desk", "phone"])
+def test_no_page_is_wider_than_its_window(browser, tmp_path, name, size):
+    open_page(browser, tmp_path / f"{name}.html", PAGES[name]())
+    show_at(browser, size)
+    assert not is_wider_than_window(browser)
+    browser.execute_script("document.body.insertAdjacentHTML('beforeend', '<div style=\"width: 2000px\">x</div>')")
+    assert is_wider_than_window(browser), "the test would see it"
+
+
+@pytest.mark.skipif(not HAS_AXE, reason="axe-core is not installed")
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desk", "phone"])
+def test_axe_has_nothing_against_a_page(browser, tmp_path, name, size):
+    show_at(browser, size)
+    open_page(browser, tmp_path / f"{name}.html", PAGES[name]())
+    assert violations(browser) == []
+    browser.execute_script("document.querySelector('h1').style.color = '#ddd'")
+    assert any(one.startswith("color-contrast") for one in violations(browser)), "the test would see it"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_asks_nothing_of_any_network(browser, tmp_path, name):
+    requests_made(browser)
+    open_page(browser, tmp_path / f"{name}.html", PAGES[name]())
+    assert requests_made(browser) == []
+
+
+def test_the_log_of_requests_holds_one_that_is_made(browser, tmp_path):
+    html = '<!DOCTYPE html><html lang="en"><title>t</title><img src="http://127.0.0.1:9/x.png" alt=""></html>'
+    open_page(browser, tmp_path / "asks.html", html)
+    assert requests_made(browser) == ["http://127.0.0.1:9/x.png"]
+
+
+def test_a_page_prints_with_its_slices_and_without_its_buttons(browser, tmp_path):
     open_page(browser, tmp_path / "report.html", report_page())
-    assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    shown = "return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]"
+    assert browser.execute_script(shown, ".rating", "display") == "none"
+    assert browser.execute_script(shown, "#change .layer.shown", "printColorAdjust") == "exact"
+
+    def printed_bytes() -> int:
+        printed = browser.execute_cdp_cmd("Page.printToPDF", {"paperWidth": 8.27, "paperHeight": 11.69})
+        return len(base64.b64decode(printed["data"]))
+
+    whole = printed_bytes()
+    browser.execute_script("document.querySelectorAll('.layer').forEach(layer => layer.remove())")
+    assert whole > printed_bytes() + 10_000, "the slices are among what is printed"
+
+
+def test_on_a_phone_the_index_is_a_list_of_cards_that_still_sorts(browser, tmp_path):
+    from selenium.webdriver.common.by import By
+
+    show_at(browser, PHONE)
+    open_page(browser, tmp_path / "index.html", index_page())
+    first = browser.find_element(By.CSS_SELECTOR, "#visits tbody tr")
+    assert first.value_of_css_property("display") == "grid"
+    browser.find_elements(By.CSS_SELECTOR, "#visits th button")[0].click()
+    browser.find_elements(By.CSS_SELECTOR, "#visits th button")[0].click()
+    assert "sub-P249" in browser.find_element(By.CSS_SELECTOR, "#visits tbody tr").text

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import math
 import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
-from studies import broken_visit, small_study, tree
+from PIL import Image
+from studies import broken_visit, small_study, sound_visit, tree
 from test_qc_report import checked
 
 from t2disc.batch import RunSettings, run_study
 from t2disc.cli import main
 from t2disc.errors import StudyNotFound
 from t2disc.model.checks import GRADES
-from t2disc.model.protocol import FitSettings, Protocol
-from t2disc.study import find_visits, read_protocol, write_reports
+from t2disc.model.protocol import FitSettings, Protocol, StudySettings
+from t2disc.study import draw_plot, expected_visits, find_visits, read_key, read_protocol, write_reports
+from t2disc.study.pseudonym import KEY_VARIABLE, pseudonym
+from t2disc.study.report.gather import gather
 
 CANARY = "CANARY<b>"
 KEPT = """
@@ -105,18 +112,169 @@ def test_grades_and_open_checks_stand_in_the_pages_where_the_protocol_expects_an
     html = (copy / "sub-P1" / "sub-P1_report.html").read_text()
     assert "Checks at ses-baseline: " in html
     assert "scan.field_strength_t" in html
-    word = html.split("Checks at ses-baseline: ")[1].split("<")[0]
+    word = html.split("<caption>Checks at ses-baseline: ")[1].split("<")[0]
     assert word in GRADES
     assert word != "optimal", "no scan of 7 T is among them"
-    assert (copy / "index.html").read_text().count(f"<td>{word}</td>") >= 2
+    assert (copy / "index.html").read_text().count(f">{word}</td>") >= 2
     write_reports(copy)
     assert "Checks at" not in (copy / "sub-P1" / "sub-P1_report.html").read_text()
-    assert (copy / "index.html").read_text().count(f"<td>{word}</td>") <= 1  # the refused visit is graded anyhow
+    assert (copy / "index.html").read_text().count(f">{word}</td>") <= 1  # the refused visit is graded anyhow
 
 
 def test_a_folder_without_outputs_is_refused(tmp_path):
     with pytest.raises(StudyNotFound):
         write_reports(tmp_path)
+
+
+# ------------------------------------------------------------------------------------------------ plots by name
+def commands_of(html: str) -> list[str]:
+    """The lines below the figures of a page."""
+    return re.findall(r"Again: <code>(.*?)</code>", html)
+
+
+@pytest.fixture(scope="module")
+def placed(out, tmp_path_factory) -> Path:
+    """A folder in which the outputs are called OUT, as the lines below figures say, with their reports."""
+    folder = tmp_path_factory.mktemp("lines")
+    shutil.copytree(out, folder / "OUT")
+    write_reports(folder / "OUT")
+    return folder
+
+
+def test_every_line_below_a_figure_runs_as_it_stands_and_makes_that_figure(placed, monkeypatch):
+    monkeypatch.chdir(placed)
+    html = (placed / "OUT/sub-P1/sub-P1_report.html").read_text()
+    blocks = re.findall(r'<figure id="(.*?)".*?</figure>', html, re.DOTALL)
+    lines = commands_of(html)
+    assert len(lines) == len(blocks), "every figure has its line"
+    assert sum("quality" in line for line in lines) == 2
+    pattern = r'<div class="still".*?src="data:image/\w+;base64,(.*?)".*?Again: <code>(.*?)</code>'
+    pictures = re.findall(pattern, html, re.DOTALL)
+    for picture, line in pictures:
+        words = line.split()
+        with pytest.raises(SystemExit) as stop:
+            main(words[1:])
+        assert stop.value.code == 0, line
+        shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB")).astype(float)
+        drawn = np.asarray(Image.open(words[words.index("-o") + 1]).convert("RGB")).astype(float)
+        assert shown.shape == drawn.shape, line
+        assert np.abs(shown - drawn).mean() < 4, line
+    assert len(pictures) >= 7
+
+
+def test_no_page_tells_where_the_study_lies(placed):
+    for page in (placed / "OUT").rglob("*.html"):
+        assert str(placed) not in page.read_text()
+        assert "/tmp" not in page.read_text()
+
+
+def test_changes_in_a_report_have_the_band_of_repeatability(out):
+    (participant,) = gather(out).participants
+    changes = participant.changes_of(participant.pairs[0])
+    assert changes
+    assert {change.roi for change in changes} == {"matched"}
+    assert all(math.isfinite(change.repeatability.rc_pct) for change in changes if change.region == "NP")
+
+
+@pytest.mark.parametrize("name", ["overlay", "flags"])
+def test_plots_that_a_page_leaves_out_can_be_drawn_too(placed, monkeypatch, name):
+    monkeypatch.chdir(placed)
+    with pytest.raises(SystemExit) as stop:
+        main(["plot", "OUT", "sub-P1/ses-baseline", name, "-o", f"{name}.svg"])
+    assert stop.value.code == 0
+    assert (placed / f"{name}.svg").read_text().startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "file", "said"),
+    [
+        ("sub-P1/ses-baseline", "cohort", "a.png", "an unknown plot"),
+        ("P1", "overlay", "a.png", "an unknown place"),
+        ("sub-P9", "trajectories", "a.png", "no participant"),
+        ("sub-P1/ses-baseline", "change", "a.png", "no visit that was compared"),
+        ("ses-month99", "cohort", "a.png", "no visit with changes"),
+        ("sub-P1/ses-baseline", "overlay", "a.gif", "a picture of another kind"),
+        ("sub-P1/ses-month24", "overlay", "a.png", "without maps"),
+    ],
+)
+def test_a_plot_that_cannot_be_drawn_is_refused_in_words(placed, capfd, where, name, file, said):
+    with pytest.raises(SystemExit) as stop:
+        main(["plot", str(placed / "OUT"), where, name, "-o", str(placed / file)])
+    assert stop.value.code not in (0, 1)
+    assert said in capfd.readouterr().err
+    assert not (placed / file).exists()
+
+
+def test_levels_of_a_plot_are_those_asked_for(out):
+    figure = draw_plot(out, "sub-P1/ses-baseline", "profiles", levels=("L5/S1",))
+    assert [axes.get_ylabel().split("\n")[0] for axes in figure.axes if axes.get_ylabel()] == ["L5/S1"]
+
+
+def test_figures_of_the_whole_stand_in_the_index_where_there_is_a_cohort(out, tmp_path):
+    copy = tmp_path / "out"
+    shutil.copytree(out, copy)
+    write_reports(copy)
+    assert "cohort" not in (copy / "index.html").read_text(), "one participant is none"
+    for path in sorted((copy / "sub-P1").rglob("*")):
+        told = copy / path.relative_to(copy).as_posix().replace("sub-P1", "sub-P2")
+        if path.is_dir():
+            told.mkdir(parents=True, exist_ok=True)
+        else:
+            told.parent.mkdir(parents=True, exist_ok=True)
+            content = path.read_bytes()
+            told.write_bytes(content.replace(b"sub-P1", b"sub-P2") if path.suffix == ".json" else content)
+    write_reports(copy)
+    html = (copy / "index.html").read_text()
+    assert "t2disc plot OUT ses-month12 cohort -o cohort.png" in commands_of(html)
+    assert "t2disc plot OUT study trajectories -o trajectories.png" in commands_of(html)
+    figure = draw_plot(copy, "ses-month12", "cohort")
+    assert "2 participants" in figure.axes[0].get_title(loc="left")
+
+
+# ------------------------------------------------------------------------------------------------ who never came
+def test_visits_that_were_expected_and_never_came_are_not_done(out, tmp_path):
+    copy, study = tmp_path / "out", tmp_path / "study"
+    shutil.copytree(out, copy)
+    (study / "P1").mkdir(parents=True)
+    (study / "participants.tsv").write_text("participant_id\tindex_level\nP1\tL4/L5\np7\tn/a\n")
+    protocol = Protocol(study=StudySettings(visit_order=("Baseline", "month12", "month24", "ses-month36")))
+    write_reports(copy, protocol, expected=expected_visits(protocol, study))
+    index = (copy / "index.html").read_text()
+    rows = re.findall(r'<tr data-grade="(.*?)">(.*?)</tr>', index, re.DOTALL)
+    not_done = [re.sub(r"<.*?>", " ", cells).split() for grade, cells in rows if grade == "not done"]
+    assert [words[:2] for words in not_done] == [
+        ["sub-P1", "ses-month36"],
+        *(["sub-p7", f"ses-{visit}"] for visit in ("Baseline", "month12", "month24", "month36")),
+    ]
+    assert all("never came" in " ".join(words) for words in not_done)
+    assert "not done (5)" in index
+    html = (copy / "sub-P1/sub-P1_report.html").read_text()
+    assert "ses-month36: not done; it was expected and never came" in html
+    assert "Visit ses-month36: not done" in html
+    assert not (copy / "sub-p7").exists(), "nobody has a page without a visit"
+    write_reports(copy)
+    assert "never came" not in (copy / "index.html").read_text()
+
+
+def test_a_participant_who_never_came_has_a_row_though_no_visit_is_named(tmp_path):
+    (tmp_path / "P1").mkdir()
+    (tmp_path / "participants.tsv").write_text("participant_id\tindex_level\nP1\tn/a\nP2\tn/a\n")
+    expected = expected_visits(None, tmp_path)
+    assert expected.absent(["ses-baseline"]) == ()
+    assert expected.never_seen(["sub-p1"]) == ("sub-P2",)
+    assert expected.absent([]) == ("ses-any",)
+
+
+def test_in_a_heap_nobody_is_told_by_the_name_in_participants_tsv(tmp_path, monkeypatch):
+    monkeypatch.setenv(KEY_VARIABLE, "a secret that is long enough")
+    sound_visit(tmp_path / "a")
+    for path in (tmp_path / "a" / "scan").iterdir():
+        path.rename(tmp_path / path.name)
+    shutil.rmtree(tmp_path / "a")
+    (tmp_path / "participants.tsv").write_text("participant_id\tindex_level\n4711\tn/a\n")
+    expected = expected_visits(None, tmp_path)
+    assert expected.participant_ids == (pseudonym("4711", read_key(tmp_path)),)
+    assert "4711" not in repr(expected)
 
 
 def test_the_command_writes_them(out, capsys):

@@ -31,6 +31,7 @@ from t2disc.store.pairs import (
     recorded_pairs,
 )
 from t2disc.store.provenance import Basis, LabelFacts
+from t2disc.store.qualityback import StoredQuality, read_quality
 from t2disc.store.rating_table import DisagreementRow, RatingRow, rating_files
 from t2disc.store.ratings import KeptRatings, append_rating, read_ratings
 from t2disc.store.readback import StoredVisit, read_first_echo, read_visit
@@ -68,6 +69,7 @@ __all__ = [
     "RoiRow",
     "Status",
     "StoredFile",
+    "StoredQuality",
     "StoredVisit",
     "VisitRecord",
     "VisitRow",
@@ -99,6 +101,7 @@ __all__ = [
     "rating_files",
     "read_first_echo",
     "read_pair_record",
+    "read_quality",
     "read_ratings",
     "read_record",
     "read_visit",

@@ -20,9 +20,9 @@ _WORDS = (
 )
 _GOOD = "Smooth colour fills the white border, brighter in the middle; the border follows the disc."
 _BAD = "The border cuts into the vertebra below, a bright rim is fluid, and grey holes are voxels without a T2."
-_HEIGHT_PX = 210
+_HEIGHT_PX = 200
 _PIXEL_MM = 1.0
-_ROWS, _COLUMNS = 56, 62
+_ROWS, _COLUMNS = 40, 60
 _LEVEL = "L4/L5"
 
 
@@ -53,7 +53,7 @@ def _bad_disc() -> ViewedSlice:
     """A disc outlined too low, with fluid in the outline and voxels without a T2."""
     t2_ms = _t2_ms()
     across, down = _places()
-    t2_ms[across > 20.5] = 195.0
+    t2_ms[across > 17.5] = 195.0
     t2_ms[(_disc(0.0) < 1) & ((across * 3 + down * 5).astype(np.intp) % 7 == 0)] = np.nan
     return _labelled(_disc(6.0), t2_ms)
 
@@ -80,7 +80,7 @@ def _t2_ms() -> NDArray[np.float64]:
 def _signal() -> NDArray[np.float64]:
     """Return the grey of two vertebrae, a disc between dark endplates, and fluid behind them."""
     across, down = _places()
-    bone = 0.36 + 0.03 * np.sin(across * 1.7) * np.sin(down * 1.3)
+    bone = 0.36 + 0.015 * np.sin(across * 1.7) * np.sin(down * 1.3)
     grey = np.where(np.abs(across) < 23.5, bone, 0.14)
     is_between = (np.abs(down) < 8.5) & (np.abs(across) < 23.5)
     grey = np.where(is_between, 0.1, grey)

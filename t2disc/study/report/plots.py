@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from t2disc import store
 from t2disc.errors import ArgumentInvalid, OutputsDamaged
 from t2disc.model import StudyChange
-from t2disc.store.qualityback import read_quality
 from t2disc.study.report.gather import Gathered, Participant, gather, read_visit, study_changes, visit_match
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def _flags(_out: Path, visit: store.StoredVisit, _levels: Sequence[str]) -> Figu
 def _quality(out: Path, visit: store.StoredVisit, _levels: Sequence[str]) -> Figure:
     from t2disc.qc import plot_quality, viewed_stack
 
-    return plot_quality(viewed_stack(visit.t2map), read_quality(out, visit.record), visit.discs)
+    return plot_quality(viewed_stack(visit.t2map), store.read_quality(out, visit.record), visit.discs)
 
 
 def _histogram(_out: Path, visit: store.StoredVisit, levels: Sequence[str]) -> Figure:

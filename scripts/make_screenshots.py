@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""Show the reports of a simulated study in headless Chromium, and keep the pictures for docs/reports.md.
+
+``python scripts/make_screenshots.py [--keep FOLDER]`` writes ``docs/images/report*.png`` at 1366 x 768 and at a phone's
+390 x 844. It needs the extra ``browser`` with Chromium and chromedriver. ``--keep`` as in ``bench_report.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bench_report import measured
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+IMAGES = ROOT / "docs" / "images"
+MOST_BYTES = 250_000
+N_COLOURS = 128
+PROTOCOL = """
+[study]
+visit_order = ["baseline", "month12", "month24"]
+[checks.scan]
+echo_times_ms = { expected = [10, 20, 30, 40, 50, 60, 70, 80] }
+[checks.signal]
+snr = { least = 40 }
+[checks.pair]
+match = {}
+"""
+
+
+def main() -> None:
+    """Make the study, its reports, and the four pictures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--keep", type=Path)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        out = reports(asked.keep or Path(folder))
+        import pages as tools
+
+        with tools.chromium() as browser:
+            report, index = out / "sub-P001" / "sub-P001_report.html", out / "index.html"
+            keep("report", shot(browser, report, tools.DESKTOP, "change-month12-slices"))
+            keep("report_phone", shot(browser, report, tools.PHONE, "change-month12-slices"))
+            keep("report_index", shot(browser, index, tools.DESKTOP))
+            keep("report_index_phone", shot(browser, index, tools.PHONE))
+
+
+def reports(folder: Path) -> Path:
+    """Return outputs with reports; a third visit is expected and never came."""
+    study, out, protocol = folder / "study", folder / "out", folder / "protocol.toml"
+    protocol.parent.mkdir(parents=True, exist_ok=True)
+    protocol.write_text(PROTOCOL)
+    if not (out / "visits.tsv").exists():
+        measured(["simulate", str(study), "--participants", "6", "--size", "full"])
+        measured(["fit", str(study), "-o", str(out), "--protocol", str(protocol)])
+    measured(["report", str(out), "--protocol", str(protocol)])
+    return out
+
+
+def shot(browser: Any, page: Path, size: tuple[int, int], place: str = "") -> bytes:
+    """Return what a window of some size shows of a page, from a place on."""
+    import pages as tools
+
+    tools.show_at(browser, size)
+    browser.get(page.resolve().as_uri())
+    if place:
+        browser.execute_script("document.getElementById(arguments[0]).scrollIntoView()", place)
+    return bytes(browser.get_screenshot_as_png())
+
+
+def keep(name: str, content: bytes) -> None:
+    """Write a picture with few colours."""
+    from PIL import Image
+
+    picture, stream = Image.open(io.BytesIO(content)).convert("RGB"), io.BytesIO()
+    few = picture.quantize(N_COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    few.save(stream, "PNG", optimize=True)
+    if stream.tell() > MOST_BYTES:
+        sys.exit(f"{name}: {stream.tell()} bytes, more than {MOST_BYTES}")
+    (IMAGES / f"{name}.png").write_bytes(stream.getvalue())
+    print(f"{name}.png  {picture.width} x {picture.height}, {stream.tell() / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
