@@ -156,6 +156,66 @@ def plot(
 
 
 @app.command(epilog=_EXITS)
+def review(
+    folder: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="Outputs of t2disc fit, or a set of t2disc blind.")
+    ],
+    protocol: ProtocolFile = None,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")] = 0,
+    consensus: Annotated[
+        bool, typer.Option("--consensus", help="Show what readers differ on, with each reader's word: for a meeting.")
+    ] = False,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the address in a browser.")] = True,
+) -> None:
+    """Let readers rate the reports of FOLDER on a server of this machine, in three planes, until Ctrl-C."""
+    with coded_exits():
+        _stderr()
+        from t2disc.cli.reviewing import run_review
+
+        code = run_review(folder, protocol, port=port, with_differences=consensus, opens_browser=browser)
+        raise typer.Exit(int(code))
+
+
+@app.command(epilog=_EXITS)
+def blind(
+    out: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Outputs of t2disc fit.")],
+    folder: Annotated[Path, typer.Argument(help="New or empty folder for the reading set.")],
+    key: Annotated[
+        Path, typer.Option("--key", help="New file that will tell which visit each code stands for; not for readers.")
+    ],
+    repeats: Annotated[
+        int, typer.Option("--repeats", min=0, help="So many visits, drawn at random, are read twice.")
+    ] = 0,
+) -> None:
+    """Put every measured visit of OUT under a random code into FOLDER, for t2disc review."""
+    with coded_exits():
+        _stderr()
+        from t2disc.cli.reviewing import run_blind
+
+        raise typer.Exit(int(run_blind(out, folder, key, n_repeats=repeats)))
+
+
+@app.command(epilog=_EXITS)
+def ratings(
+    folder: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="Outputs of t2disc fit, or a set of t2disc blind.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Folder for the tables.", show_default="beside the ratings")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option("--key", exists=True, dir_okay=False, help="Key of the set: unblinds its tables.")
+    ] = None,
+) -> None:
+    """Write the tables of what readers rated and of what they differ on."""
+    with coded_exits():
+        _stderr()
+        from t2disc.cli.reviewing import run_ratings
+
+        raise typer.Exit(int(run_ratings(folder, out, key)))
+
+
+@app.command(epilog=_EXITS)
 def schema() -> None:
     """Print the JSON Schema of the protocol file, for editors."""
     with coded_exits():

@@ -1,8 +1,10 @@
 """Which visits exist, in which order; the story of one visit and of a pair of visits."""
 
 from t2disc.study.basis import visit_basis
+from t2disc.study.blind import ReadingSetMade, make_reading_set
 from t2disc.study.checks import check_record, inspection_checks
 from t2disc.study.corrections import correction_warnings, corrections_folder
+from t2disc.study.desks import ReadingDesk, StudyDesk, desk_of
 from t2disc.study.expected import Expected, expected_visits
 from t2disc.study.find import find_visits
 from t2disc.study.labels import LabelFolders, label_warnings
@@ -23,6 +25,7 @@ from t2disc.study.pair import (
 )
 from t2disc.study.protocolfile import protocol_schema, read_protocol
 from t2disc.study.pseudonym import PseudonymKey, read_key, read_or_lend_key, read_or_make_key
+from t2disc.study.ratings import RatingsExported, export_ratings
 from t2disc.study.report import draw_plot, plot_names, write_reports
 from t2disc.study.summary import StudySummary, order_warnings, pairs_of, summarise, write_summary
 from t2disc.study.visit import (
@@ -44,6 +47,10 @@ __all__ = [
     "Pair",
     "PairResult",
     "PseudonymKey",
+    "RatingsExported",
+    "ReadingDesk",
+    "ReadingSetMade",
+    "StudyDesk",
     "StudySummary",
     "VisitOrder",
     "VisitResult",
@@ -52,14 +59,17 @@ __all__ = [
     "check_record",
     "correction_warnings",
     "corrections_folder",
+    "desk_of",
     "detect_layout",
     "draw_plot",
     "expected_visits",
+    "export_ratings",
     "failed_pair_record",
     "find_visits",
     "inspect_visit",
     "inspection_checks",
     "label_warnings",
+    "make_reading_set",
     "order_visits",
     "order_warnings",
     "pair_basis",

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from t2disc import store
-from t2disc.qc.review import ViewedVisit
+from t2disc.model import DiscLabels
+
+if TYPE_CHECKING:
+    from t2disc.qc.review import ViewedVisit
 
 
 def viewed_visit(name: str, levels: tuple[str, ...]) -> ViewedVisit:
     """Return what the viewer needs to know of a visit before its volumes are loaded."""
-    from t2disc.model import DiscLabels
+    from t2disc.qc.review import ViewedVisit
 
     found = tuple((level, DiscLabels.value_of(level), store.colour_of(level)) for level in levels)
     return ViewedVisit(name=name, levels=found)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from t2disc import store
 from t2disc.errors import ArgumentInvalid
-from t2disc.qc.ratings import Disagreement, ReaderAgreement, agreements, current_ratings, disagreements
 from t2disc.study.desks import REVIEW
+
+if TYPE_CHECKING:
+    from t2disc.qc.ratings import Disagreement, ReaderAgreement
 
 Visit = tuple[str, str] | tuple[None, None]
 
@@ -51,6 +54,8 @@ def export_ratings(source: Path, folder: Path | None = None, key_file: Path | No
     ArgumentInvalid
         ``argument-invalid``: a key for what is not blinded, or no place for unblinded tables.
     """
+    from t2disc.qc.ratings import agreements, current_ratings, disagreements
+
     home = source if store.is_reading_set(source) else source / REVIEW
     visits = _unblinded(source, key_file) if key_file else {}
     target = _target(source, home, folder, is_unblinded=bool(key_file))

@@ -82,7 +82,7 @@ def _listening(port: int) -> _Server:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+    protocol_version = "HTTP/1.0"  # a connection for each request: none outlives the server, none can hide a second
     server_version, sys_version = "t2disc", ""
     timeout = _TIMEOUT_S
     server: _Server
@@ -96,8 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         request = _request(self)
         if refusal := refuse_early(request, self.server.gate):
-            self.close_connection = True  # its body, if any, is not read
-            return self._send(message(refusal.status, refusal.words))
+            return self._send(message(refusal.status, refusal.words))  # its body, if any, is not read
         if request.method == "POST":
             request = replace(request, body=self._body(int(request.headers["content-length"])))
         return self._send(self.server.site.answer(request))
@@ -106,7 +105,6 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             return self.rfile.read(length)
         except TimeoutError:
-            self.close_connection = True
             return b""
 
     def _send(self, response: Response) -> None:
@@ -116,8 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
             self.send_header("Content-Type", response.media_type)
             self.send_header("Content-Length", str(len(response.body)))
-            if self.close_connection:
-                self.send_header("Connection", "close")
+            self.send_header("Connection", "close")
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(response.body)
@@ -127,7 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
         del message, explain
         self.close_connection = True
         with suppress(ConnectionError, TimeoutError):
-            self.wfile.write(f"HTTP/1.1 {code} Refused\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode())
+            self.wfile.write(f"HTTP/1.0 {code} Refused\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode())
 
     def log_message(self, format: str, *args: Any) -> None:
         """Log nothing: addresses carry the token once."""

@@ -1,0 +1,187 @@
+"""A review in a real browser: three planes with WebGL, slices without, ratings that are kept and come back."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_study_blind import out  # noqa: F401 - the fixture
+
+from t2disc.qc.review import serve_review
+from t2disc.study import ReadingDesk, make_reading_set
+
+selenium = pytest.importorskip("selenium", reason="selenium is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+DRIVER = shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium and chromedriver here")
+NO_WEBGL = ("--disable-gpu", "--disable-webgl", "--disable-3d-apis")
+SOFT_WEBGL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist")
+needs_viewer = pytest.mark.skipif(find_spec("ipyniivue") is None, reason="ipyniivue is not installed")
+
+
+@contextmanager
+def chromium(*words: str) -> Iterator[Any]:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for word in ("--headless=new", "--no-sandbox", "--window-size=1366,768", *words):
+        options.add_argument(word)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+@pytest.fixture
+def desk(out, tmp_path) -> ReadingDesk:  # noqa: F811
+    make_reading_set(out, tmp_path / "reads", tmp_path / "key.json")
+    return ReadingDesk(tmp_path / "reads")
+
+
+def until(browser: Any, is_so: Callable[[Any], object], seconds: int = 20) -> None:
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    WebDriverWait(browser, seconds).until(is_so)
+
+
+def find(browser: Any, selector: str) -> Any:
+    from selenium.webdriver.common.by import By
+
+    return browser.find_element(By.CSS_SELECTOR, selector)
+
+
+def name_reader(browser: Any, name: str) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    find(browser, "#reader").clear()
+    find(browser, "#reader").send_keys(name, Keys.TAB)
+
+
+def addresses(browser: Any) -> list[str]:
+    import json
+
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    return [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+
+
+def severe(browser: Any) -> list[str]:
+    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def test_ratings_by_key_and_click_are_kept_and_come_back_to_their_reader_alone(desk):
+    with serve_review(desk) as running, chromium(*NO_WEBGL) as browser:
+        browser.get(running.address)
+        assert "token" not in browser.current_url
+        name_reader(browser, "R1")
+        find(browser, "#next").click()
+        code = desk.subjects[0]
+        assert browser.current_url.endswith(f"/read/{code}")
+        find(browser, "body").send_keys("3")
+        until(browser, lambda b: "Kept at" in find(b, "#state").text)
+        find(browser, "button.rate[data-disc='L4/L5'][data-word='unsure']").click()
+        find(browser, "input.comment").send_keys("1 rim <b>")
+        find(browser, "#slices").click()
+        until(browser, lambda _: len(desk.ratings()) == 3)
+        assert [(r.level, r.word, r.comment) for r in desk.ratings()] == [
+            ("", "fail", ""),
+            ("L4/L5", "unsure", ""),
+            ("", "fail", "1 rim <b>"),
+        ]
+        browser.refresh()
+        until(browser, lambda b: find(b, "input.comment").get_attribute("value") == "1 rim <b>")
+        assert find(browser, "button.rate[data-disc=''][aria-pressed=true]").text == "3 fail"
+        name_reader(browser, "R2")
+        until(browser, lambda b: find(b, "input.comment").get_attribute("value") == "")
+        find(browser, "body").send_keys("1")
+        until(browser, lambda _: len(desk.ratings()) == 4)
+        assert {r.reader for r in desk.ratings()} == {"R1", "R2"}
+        find(browser, "nav.way a").click()
+        until(browser, lambda b: "1 of 6 begun" in find(b, "#state").text)
+        assert severe(browser) == []
+
+
+def test_a_rating_without_a_reader_waits_for_the_name_and_one_that_cannot_be_sent_for_the_server(desk):
+    with chromium(*NO_WEBGL) as browser:
+        with serve_review(desk) as running:
+            browser.get(running.address)
+            browser.get(f"http://127.0.0.1:{running.port}/read/{desk.subjects[0]}")
+            find(browser, "body").send_keys("1")
+            until(browser, lambda b: "reader's name first" in find(b, "#state").text)
+            assert desk.ratings() == ()
+            name_reader(browser, "R1")
+            until(browser, lambda _: [r.word for r in desk.ratings()] == ["pass"])
+        find(browser, "#slices").click()
+        find(browser, "body").send_keys("2")
+        until(browser, lambda b: "1 waiting" in find(b, "#state").text)
+        assert len(desk.ratings()) == 1
+
+
+def test_without_webgl_the_page_says_so_and_the_slices_scroll(desk):
+    from selenium.webdriver.common.keys import Keys
+
+    with serve_review(desk) as running, chromium(*NO_WEBGL) as browser:
+        browser.get(running.address)
+        browser.get(f"http://127.0.0.1:{running.port}/read/{desk.subjects[0]}")
+        told = find(browser, "#planes-state").text
+        assert "no WebGL 2" in told or "not installed" in told
+        before = find(browser, "output.where").text
+        find(browser, "body").send_keys(Keys.ARROW_LEFT)
+        assert find(browser, "output.where").text != before
+        assert severe(browser) == []
+
+
+@needs_viewer
+def test_a_visit_opens_in_three_planes_and_a_click_on_a_disc_tells_its_t2(desk):
+    from selenium.webdriver import ActionChains
+
+    with serve_review(desk) as running, chromium(*SOFT_WEBGL) as browser:
+        browser.get(running.address)
+        browser.get(f"http://127.0.0.1:{running.port}/read/{desk.subjects[0]}")
+        find(browser, "button.open-visit").click()
+        until(browser, lambda b: "is open" in find(b, "#planes-state").text, seconds=60)
+        canvas = find(browser, "#planes-stage canvas")
+        told = set()
+        for x in range(-300, 301, 60):
+            for y in (-100, -40, 20, 80):
+                ActionChains(browser).move_to_element_with_offset(canvas, x, y).click().perform()
+                told.add(find(browser, "#planes-state").text.split(" at ")[0])
+        assert {"L4/L5, T2 60.0 ms", "L5/S1, T2 60.0 ms"} & told, told
+        outside = [address for address in addresses(browser) if f"//127.0.0.1:{running.port}/" not in address]
+        assert all(address.startswith(("data:", "blob:", "chrome:")) for address in outside), outside
+        assert severe(browser) == []
+
+
+def test_the_review_page_is_no_wider_than_a_phone(desk):
+    with serve_review(desk) as running, chromium(*NO_WEBGL) as browser:
+        browser.get(running.address)
+        size = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        for path in ("", f"read/{desk.subjects[0]}"):
+            browser.get(f"http://127.0.0.1:{running.port}/{path}")
+            assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_a_page_of_another_site_can_neither_read_nor_rate(desk, tmp_path: Path):
+    """The other site is a page on the same machine under another name, which browsers take for another site."""
+    with serve_review(desk) as running, chromium(*NO_WEBGL) as browser:
+        browser.get(running.address)
+        browser.get("data:text/html,<title>evil</title>")
+        script = """
+        const done = arguments[arguments.length - 1], at = arguments[0];
+        const asks = [fetch(at + "ratings", {method: "POST", body: "{}", mode: "no-cors", credentials: "include"}),
+                      fetch(at + "ratings?reader=R1", {credentials: "include"})];
+        Promise.allSettled(asks).then(function (all) { done(all.map(function (one) { return one.status; })); });
+        """
+        browser.set_script_timeout(10)
+        statuses = browser.execute_async_script(script, f"http://127.0.0.1:{running.port}/")
+        assert statuses[1] == "rejected"  # no such page may read the answer
+        assert desk.ratings() == ()
