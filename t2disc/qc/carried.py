@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from t2disc.model import DiscLabels, EchoStack, MeasuredVisit, T2Map, VisitMatch
-from t2disc.qc.views import Box, SagittalView
+from t2disc.qc.panels import MARGINS_MM
+from t2disc.qc.views import Box, SagittalView, crop_box, sagittal_view
 
 VIEW_ECHO_MS = 30.0
 """Echo time of the grey picture that is made from a T2 map: bone, disc and fluid can be told apart."""
@@ -90,14 +91,16 @@ def carried_slice(
     return shown
 
 
-def viewed_stack(t2map: T2Map) -> EchoStack:
+def viewed_stack(t2map: T2Map, discs: DiscLabels) -> EchoStack:
     """Return the grey picture of a T2 map as a stack of one echo, for figures of visits whose images are not at hand.
 
-    What has no T2 is black. For viewing only.
+    Black where there is no T2, and beyond what figures show about the discs. For viewing only.
     """
-    return EchoStack(
-        signal=_signal(t2map.s0, t2map.t2_ms)[..., None], echo_times_ms=np.array([VIEW_ECHO_MS]), affine=t2map.affine
-    )
+    view = sagittal_view(discs.affine)
+    box = crop_box(view.turn(discs.discs) > 0, view, MARGINS_MM)
+    signal = np.zeros(t2map.shape, np.float32)
+    view.turn(signal)[:, *box] = _signal(view.turn(t2map.s0)[:, *box], view.turn(t2map.t2_ms)[:, *box])
+    return EchoStack(signal=signal[..., None], echo_times_ms=np.array([VIEW_ECHO_MS]), affine=t2map.affine)
 
 
 def difference_ms(baseline: ViewedSlice, followup: ViewedSlice) -> NDArray[np.float32]:

@@ -126,9 +126,10 @@ def _positions_mm(
     down = _unit(columns[:, si]) * (-1 if columns[2, si] > 0 else 1)
     down = _unit(down - (down @ back) * back)
     step_mm = float(max(np.linalg.norm(columns[:, pa]), np.linalg.norm(columns[:, si])))
-    if not inside.any():
+    voxels = np.argwhere(inside)
+    if not voxels.size:
         return np.zeros(0), np.zeros(0), step_mm
-    offsets = np.argwhere(inside) - np.argwhere(inside).mean(axis=0)
+    offsets = voxels - voxels.mean(axis=0)
     offsets[:, lr] = 0  # within the plane of each slice
     points = (offsets @ columns.T) @ np.stack([back, down], axis=1)
     _, axes = np.linalg.eigh(points.T @ points)

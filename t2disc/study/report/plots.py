@@ -60,19 +60,19 @@ def shown_levels(record: store.VisitRecord) -> tuple[str, ...]:
 def _overlay(_out: Path, visit: store.StoredVisit, _levels: Sequence[str]) -> Figure:
     from t2disc.qc import plot_t2_overlay, viewed_stack
 
-    return plot_t2_overlay(viewed_stack(visit.t2map), visit.t2map, visit.discs)
+    return plot_t2_overlay(viewed_stack(visit.t2map, visit.discs), visit.t2map, visit.discs)
 
 
 def _flags(_out: Path, visit: store.StoredVisit, _levels: Sequence[str]) -> Figure:
     from t2disc.qc import plot_flags, viewed_stack
 
-    return plot_flags(viewed_stack(visit.t2map), visit.t2map, visit.discs)
+    return plot_flags(viewed_stack(visit.t2map, visit.discs), visit.t2map, visit.discs)
 
 
 def _quality(out: Path, visit: store.StoredVisit, _levels: Sequence[str]) -> Figure:
     from t2disc.qc import plot_quality, viewed_stack
 
-    return plot_quality(viewed_stack(visit.t2map), store.read_quality(out, visit.record), visit.discs)
+    return plot_quality(viewed_stack(visit.t2map, visit.discs), store.read_quality(out, visit.record), visit.discs)
 
 
 def _histogram(_out: Path, visit: store.StoredVisit, levels: Sequence[str]) -> Figure:
