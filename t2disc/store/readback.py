@@ -29,8 +29,8 @@ class StoredVisit:
     discs: DiscLabels
 
 
-def read_visit(out: Path, record: VisitRecord) -> StoredVisit:
-    """Read the maps and labels of a visit that is done.
+def read_visit(out: Path, record: VisitRecord, *, with_schemes: bool = True) -> StoredVisit:
+    """Read the maps and labels of a visit that is done; region maps beyond NP and AF unless they are left out.
 
     T2 comes back from seconds in float32: to seven digits.
 
@@ -42,7 +42,8 @@ def read_visit(out: Path, record: VisitRecord) -> StoredVisit:
     folder = out / record.participant_id / record.session_id / "anat"
     stem = f"{record.participant_id}_{record.session_id}"
     with _reading(record.key):
-        return StoredVisit(record=record, t2map=_t2map(folder, stem, record), discs=_discs(folder, stem, record))
+        discs = _discs(folder, stem, record, with_schemes=with_schemes)
+        return StoredVisit(record=record, t2map=_t2map(folder, stem, record), discs=discs)
 
 
 def read_first_echo(out: Path, record: VisitRecord) -> NDArray[np.float32] | None:
@@ -91,7 +92,7 @@ def _t2map(folder: Path, stem: str, record: VisitRecord) -> T2Map:
     )
 
 
-def _discs(folder: Path, stem: str, record: VisitRecord) -> DiscLabels:
+def _discs(folder: Path, stem: str, record: VisitRecord, *, with_schemes: bool) -> DiscLabels:
     """Return the labels; empty ones on the T2 map's grid where no disc was labelled."""
     if not record.levels:
         flag, affine = _image(folder / f"{stem}_desc-flag_mask.nii.gz")
@@ -105,7 +106,7 @@ def _discs(folder: Path, stem: str, record: VisitRecord) -> DiscLabels:
         confidences=record.labels.confidences,
         reasons=record.labels.reasons,
         source=LabelSource(kind=record.labels.kind, sha256=record.labels.sha256, scheme=record.labels.scheme),
-        schemes=tuple(_schemes(folder, stem, record)),
+        schemes=tuple(_schemes(folder, stem, record)) if with_schemes else (),
     )
 
 

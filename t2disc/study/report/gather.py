@@ -136,7 +136,7 @@ def read_visit(out: Path, record: store.VisitRecord) -> store.StoredVisit | None
     if not record.is_done:
         return None
     try:
-        return store.read_visit(out, record)
+        return store.read_visit(out, record, with_schemes=False)
     except OutputsDamaged:
         return None
 
