@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Show the reports of a simulated study in headless Chromium, and keep the pictures for docs/reports.md.
+"""Show reports and review of a simulated study in headless Chromium, and keep the pictures for the docs.
 
-``python scripts/make_screenshots.py [--keep FOLDER]`` writes ``docs/images/report*.png`` at 1366 x 768 and at a phone's
-390 x 844. It needs the extra ``browser`` with Chromium and chromedriver. ``--keep`` as in ``bench_report.py``.
+``python scripts/make_screenshots.py [--keep FOLDER]`` writes ``docs/images/report*.png`` and ``review*.png`` at 1366 x
+768 and at a phone's 390 x 844. It needs the extras ``browser`` and ``review``, Chromium and chromedriver. ``--keep``
+as in ``bench_report.py``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 from bench_report import measured
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 IMAGES = ROOT / "docs" / "images"
 MOST_BYTES = 250_000
 N_COLOURS = 256
@@ -48,6 +49,7 @@ def main() -> None:
             keep("report_phone", shot(browser, report, tools.PHONE, "change-month12-slices"))
             keep("report_index", shot(browser, index, tools.DESKTOP))
             keep("report_index_phone", shot(browser, index, tools.PHONE))
+        review(out)
 
 
 def reports(folder: Path) -> Path:
@@ -70,6 +72,35 @@ def shot(browser: Any, page: Path, size: tuple[int, int], place: str = "") -> by
     browser.get(page.resolve().as_uri())
     if place:
         browser.execute_script("document.getElementById(arguments[0]).scrollIntoView()", place)
+    return bytes(browser.get_screenshot_as_png())
+
+
+def review(out: Path) -> None:
+    """Keep pictures of the review page with a visit open in three planes."""
+    import pages as tools
+
+    from t2disc.qc.review import serve_review
+    from t2disc.study import StudyDesk
+
+    with serve_review(StudyDesk(out)) as running, tools.chromium(words=tools.SOFT_WEBGL) as browser:
+        browser.get(running.address)
+        for name, size in (("review", tools.DESKTOP), ("review_phone", tools.PHONE)):
+            tools.show_at(browser, size)
+            browser.get(f"http://127.0.0.1:{running.port}/read/sub-P001")
+            keep(name, opened(browser))
+
+
+def opened(browser: Any) -> bytes:
+    """Open the first visit of the page that is shown; return what is seen."""
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    browser.execute_script("document.querySelector('button.open-visit').click()")
+    state = browser.find_element("id", "planes-state")
+    WebDriverWait(browser, 120).until(lambda _: "is open" in state.text)
+    browser.execute_script("document.getElementById('planes').scrollIntoView()")
+    canvas = browser.find_element("css selector", "#planes-stage canvas")
+    ActionChains(browser).move_to_element(canvas).pause(1).perform()
     return bytes(browser.get_screenshot_as_png())
 
 

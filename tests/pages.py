@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from importlib.util import find_spec
@@ -14,6 +14,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
 HAS_AXE = find_spec("axe_core_python") is not None
 DESKTOP, PHONE = (1366, 768), (390, 844)
+NO_WEBGL = ("--disable-gpu", "--disable-webgl", "--disable-3d-apis")
+SOFT_WEBGL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist")
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 
 
@@ -27,14 +29,14 @@ def html_errors(html: str) -> list[str]:
 
 
 @contextmanager
-def chromium(downloads: str | None = None) -> Iterator[Any]:
-    """Open a headless Chromium without WebGL that keeps its logs."""
+def chromium(downloads: str | None = None, words: Sequence[str] = NO_WEBGL) -> Iterator[Any]:
+    """Open a headless Chromium, without WebGL unless ``words`` bring it, that keeps its logs."""
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
-    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-webgl", "--window-size=1366,768"):
+    for word in ("--headless=new", "--no-sandbox", "--window-size=1366,768", *words):
         options.add_argument(word)
     if downloads:
         options.add_experimental_option("prefs", {"download.default_directory": downloads})
@@ -56,6 +58,11 @@ def show_at(browser: Any, size: tuple[int, int]) -> None:
 def is_wider_than_window(browser: Any) -> bool:
     """Tell whether a page must be scrolled to the side."""
     return bool(browser.execute_script("return document.documentElement.scrollWidth > window.innerWidth"))
+
+
+def severe(browser: Any) -> list[str]:
+    """Return what the page's scripts and requests failed at since the log was last read."""
+    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
 
 
 def requests_made(browser: Any) -> list[str]:

@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
-from test_study_blind import out  # noqa: F401 - the fixture
+from pages import (
+    CHROMIUM,
+    DESKTOP,
+    DRIVER,
+    HAS_AXE,
+    PHONE,
+    SOFT_WEBGL,
+    chromium,
+    html_errors,
+    is_wider_than_window,
+    requests_made,
+    severe,
+    show_at,
+    violations,
+)
+from test_study_blind import out, rated  # noqa: F401 - the fixture
 
 from t2disc.qc.review import serve_review
 from t2disc.study import ReadingDesk, make_reading_set
 
 selenium = pytest.importorskip("selenium", reason="selenium is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-DRIVER = shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium and chromedriver here")
-NO_WEBGL = ("--disable-gpu", "--disable-webgl", "--disable-3d-apis")
-SOFT_WEBGL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist")
 needs_viewer = pytest.mark.skipif(find_spec("ipyniivue") is None, reason="ipyniivue is not installed")
-
-
-@contextmanager
-def chromium(*words: str) -> Iterator[Any]:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for word in ("--headless=new", "--no-sandbox", "--window-size=1366,768", *words):
-        options.add_argument(word)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    try:
-        yield driver
-    finally:
-        driver.quit()
 
 
 @pytest.fixture
@@ -66,19 +58,8 @@ def name_reader(browser: Any, name: str) -> None:
     find(browser, "#reader").send_keys(name, Keys.TAB)
 
 
-def addresses(browser: Any) -> list[str]:
-    import json
-
-    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    return [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
-
-
-def severe(browser: Any) -> list[str]:
-    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
-
-
 def test_ratings_by_key_and_click_are_kept_and_come_back_to_their_reader_alone(desk):
-    with serve_review(desk) as running, chromium(*NO_WEBGL) as browser:
+    with serve_review(desk) as running, chromium() as browser:
         browser.get(running.address)
         assert "token" not in browser.current_url
         name_reader(browser, "R1")
@@ -110,7 +91,7 @@ def test_ratings_by_key_and_click_are_kept_and_come_back_to_their_reader_alone(d
 
 
 def test_a_rating_without_a_reader_waits_for_the_name_and_one_that_cannot_be_sent_for_the_server(desk):
-    with chromium(*NO_WEBGL) as browser:
+    with chromium() as browser:
         with serve_review(desk) as running:
             browser.get(running.address)
             browser.get(f"http://127.0.0.1:{running.port}/read/{desk.subjects[0]}")
@@ -128,7 +109,7 @@ def test_a_rating_without_a_reader_waits_for_the_name_and_one_that_cannot_be_sen
 def test_without_webgl_the_page_says_so_and_the_slices_scroll(desk):
     from selenium.webdriver.common.keys import Keys
 
-    with serve_review(desk) as running, chromium(*NO_WEBGL) as browser:
+    with serve_review(desk) as running, chromium() as browser:
         browser.get(running.address)
         browser.get(f"http://127.0.0.1:{running.port}/read/{desk.subjects[0]}")
         told = find(browser, "#planes-state").text
@@ -143,7 +124,7 @@ def test_without_webgl_the_page_says_so_and_the_slices_scroll(desk):
 def test_a_visit_opens_in_three_planes_and_a_click_on_a_disc_tells_its_t2(desk):
     from selenium.webdriver import ActionChains
 
-    with serve_review(desk) as running, chromium(*SOFT_WEBGL) as browser:
+    with serve_review(desk) as running, chromium(words=SOFT_WEBGL) as browser:
         browser.get(running.address)
         browser.get(f"http://127.0.0.1:{running.port}/read/{desk.subjects[0]}")
         find(browser, "button.open-visit").click()
@@ -155,24 +136,32 @@ def test_a_visit_opens_in_three_planes_and_a_click_on_a_disc_tells_its_t2(desk):
                 ActionChains(browser).move_to_element_with_offset(canvas, x, y).click().perform()
                 told.add(find(browser, "#planes-state").text.split(" at ")[0])
         assert {"L4/L5, T2 60.0 ms", "L5/S1, T2 60.0 ms"} & told, told
-        outside = [address for address in addresses(browser) if f"//127.0.0.1:{running.port}/" not in address]
-        assert all(address.startswith(("data:", "blob:", "chrome:")) for address in outside), outside
+        asked = requests_made(browser)
+        assert f"http://127.0.0.1:{running.port}/volume/{desk.subjects[0]}/{desk.subjects[0]}/T2.nii.gz" in asked
+        assert [address for address in asked if f"//127.0.0.1:{running.port}/" not in address] == []
         assert severe(browser) == []
 
 
-def test_the_review_page_is_no_wider_than_a_phone(desk):
-    with serve_review(desk) as running, chromium(*NO_WEBGL) as browser:
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_the_pages_are_valid_accessible_and_no_wider_than_the_window(desk, size):
+    for subject in desk.subjects[:2]:
+        desk.keep(rated(desk, subject, reader="R1"))
+        desk.keep(rated(desk, subject, reader="R2", word="fail"))
+    with serve_review(desk, with_differences=True) as running, chromium() as browser:
+        show_at(browser, size)
         browser.get(running.address)
-        size = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        for path in ("", f"read/{desk.subjects[0]}"):
+        for path in ("", f"read/{desk.subjects[0]}", "differences"):
             browser.get(f"http://127.0.0.1:{running.port}/{path}")
-            assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+            assert not is_wider_than_window(browser)
+            fetched = "const done = arguments[0]; fetch(location.href).then(r => r.text()).then(done)"
+            assert html_errors(browser.execute_async_script(fetched)) == []
+            if HAS_AXE:
+                assert violations(browser) == []
 
 
 def test_a_page_of_another_site_can_neither_read_nor_rate(desk, tmp_path: Path):
     """The other site is a page on the same machine under another name, which browsers take for another site."""
-    with serve_review(desk) as running, chromium(*NO_WEBGL) as browser:
+    with serve_review(desk) as running, chromium() as browser:
         browser.get(running.address)
         browser.get("data:text/html,<title>evil</title>")
         script = """
