@@ -32,6 +32,7 @@ path or a header value of a patient.
     ├── InstallError                    weights-damaged
     ├── StoreError                      disk-full · permission-denied · output-busy · write-failed
     │                                   outputs-damaged · ratings-damaged · reading-set-damaged
+    ├── ChildError                      child-crashed · out-of-memory · time-limit
     └── InternalError                   internal-error
 """
 
@@ -592,6 +593,31 @@ class ReadingSetDamaged(StoreError):
     code = "reading-set-damaged"
     expected = "a folder that t2disc blind wrote, whole, and the key that was made with it"
     todo = "bring the folder, or its key, back from a copy; or make a new reading set"
+
+
+# ------------------------------------------------------------------------------------------------ children
+class ChildError(T2DiscError):
+    """The process of one visit did not come to its end, twice; the visit is quarantined and the others go on."""
+
+    code = "child-error"
+
+
+class ChildCrashed(ChildError):
+    code = "child-crashed"
+    expected = "a process that tells its result before it ends"
+    todo = "run the visit alone with --jobs 1; if it ends so again, report it with the code and the version"
+
+
+class OutOfMemory(ChildError):
+    code = "out-of-memory"
+    expected = "a visit that fits into the memory it may use"
+    todo = "give it more (--memory-limit), or run fewer at once (--jobs)"
+
+
+class TimeLimit(ChildError):
+    code = "time-limit"
+    expected = "a visit that ends within its time"
+    todo = "give it more (--timeout), or fewer at once (--jobs); a visit that never ends is a fault to report"
 
 
 class InternalError(T2DiscError):

@@ -19,7 +19,7 @@ from slices import series, write
 from studies import T2_MS, broken_visit, label_map, small_study, sound_visit, tree
 
 from t2disc import study
-from t2disc.batch import Decision, Earlier, RunSettings, StudyOutcome, Wanted, as_refusal, decide, run_study
+from t2disc.batch import Decision, Earlier, Effort, RunSettings, StudyOutcome, Wanted, as_refusal, decide, run_study
 from t2disc.batch.plan import compare
 from t2disc.batch.progress import Silent
 from t2disc.errors import DiskFull, OutputBusy, SliceMissing, VisitOrderUnknown
@@ -186,7 +186,7 @@ def test_a_quarantined_baseline_stays_the_baseline(tmp_path):
     assert table(folder / "out", "changes.tsv") == []
 
 
-@pytest.mark.parametrize("fault", [RuntimeError, MemoryError, RecursionError, KeyError])
+@pytest.mark.parametrize("fault", [RuntimeError, RecursionError, KeyError])
 def test_an_unforeseen_fault_is_told_without_its_text(measured, tmp_path, monkeypatch, fault):
     def fail(stack, labels=None, **settings):
         raise fault("PatientName CANARY^JOHN")
@@ -195,6 +195,16 @@ def test_an_unforeseen_fault_is_told_without_its_text(measured, tmp_path, monkey
     outcome = run(measured, tmp_path)
     assert {record.code for record in outcome.quarantined} == {"internal-error"}
     assert fault.__name__ in outcome.quarantined[0].reason
+    assert not any(b"CANARY" in content for content in tree(tmp_path).values())
+
+
+def test_a_visit_that_asks_for_too_much_memory_is_told_apart(measured, tmp_path, monkeypatch):
+    def fail(stack, labels=None, **settings):
+        raise MemoryError("PatientName CANARY^JOHN")
+
+    monkeypatch.setattr("t2disc.segment.find_discs", fail)
+    outcome = run(measured, tmp_path)
+    assert {record.code for record in outcome.quarantined} == {"out-of-memory"}
     assert not any(b"CANARY" in content for content in tree(tmp_path).values())
 
 
@@ -284,14 +294,14 @@ class Listener(Silent):
         self.actions: list[str] = []
         self.compared: list[str] = []
 
-    def visit_started(self, visit: Visit, decision: Decision) -> None:
+    def visit_planned(self, visit: Visit, decision: Decision) -> None:
         self.whys.append(decision.why)
         self.actions.append(decision.action)
 
     def visit_warned(self, visit: Visit, text: str) -> None:
         self.warned.append((visit.key, text))
 
-    def visit_finished(self, record: VisitRecord, seconds: float, compared: str) -> None:
+    def visit_finished(self, record: VisitRecord, effort: Effort, compared: str) -> None:
         self.compared.append(compared)
 
 
@@ -411,7 +421,7 @@ def test_a_signal_frees_the_lock_and_leaves_nothing_half_written(measured, tmp_p
                 os.kill(os.getpid(), signal.{signal})
             real(staged, target)
         visits._swap = swap
-        sys.argv = ["t2disc", "fit", sys.argv[1], "-o", sys.argv[2], "--labels", sys.argv[1] + "/labels"]
+        sys.argv = ["t2disc", "fit", sys.argv[1], "-o", sys.argv[2], "--labels", sys.argv[1] + "/labels", "--jobs", "0"]
         main()
     """
     command = [sys.executable, "-c", textwrap.dedent(script), str(measured), str(tmp_path)]

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
-from time import perf_counter
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from t2disc import store, study
-from t2disc.batch.faults import as_refusal
 from t2disc.batch.pairs import run_pairs
-from t2disc.batch.plan import Action, Decision, Earlier, Wanted, changed_settings, compare, decide
 from t2disc.batch.progress import Reporter, Silent
 from t2disc.batch.settings import RunSettings
-from t2disc.errors import InstallError, StoreError
+from t2disc.batch.visits import run_visits
 from t2disc.model import Visit
 
 if TYPE_CHECKING:
     from t2disc.model.protocol import Protocol
-
-    Files = tuple[store.StoredFile, ...]
-    Paths = tuple[PurePosixPath, ...]
-
-_NOT_DRAWN = "pictures could not be drawn"
-_NOTHING: Paths = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +35,10 @@ class StudyOutcome:
 
 
 def run_study(visits: Sequence[Visit], settings: RunSettings, reporter: Reporter | None = None) -> StudyOutcome:
-    """Measure the visits of a study one after the other, then write the study's tables.
+    """Measure the visits of a study, then compare them in pairs, then write the study's tables.
+
+    What is done with each is decided first. Then each is measured and compared, in this process one after the other
+    or, with ``settings.jobs``, in child processes; the tables are made from the records that lie on disk then.
 
     Parameters
     ----------
@@ -51,7 +46,7 @@ def run_study(visits: Sequence[Visit], settings: RunSettings, reporter: Reporter
         All visits of the study, as found by :func:`t2disc.study.find_visits`: the tables hold these and no others.
         Results of other visits that lie in the output folder stay there, and a warning names them.
     settings
-        Output folder, protocol, labels, corrections.
+        Output folder, protocol, labels, corrections; how many child processes, and what each may use.
     reporter
         Listens to the run.
 
@@ -64,11 +59,10 @@ def run_study(visits: Sequence[Visit], settings: RunSettings, reporter: Reporter
         untouched. Whatever else goes wrong with a visit puts that visit in quarantine.
     """
     reporter = reporter or Silent()
-    with store.output_lock(settings.out):
+    with store.output_lock(settings.out), _swept(settings.out):
         _describe_dataset(settings.out)
-        store.sweep_leftovers(settings.out)
         reporter.run_started(len(visits))
-        ended = [_run_visit(visit, settings, reporter) for visit in visits]
+        ended = run_visits(visits, settings, reporter)
         records = tuple(record for record, _ in ended)
         pairs = run_pairs(study.pairs_of(records, settings.protocol.study.visit_order), settings, reporter)
         summary = _summary(records, pairs, settings.protocol)
@@ -77,6 +71,16 @@ def run_study(visits: Sequence[Visit], settings: RunSettings, reporter: Reporter
         warnings = (*strangers, *summary.warnings)
     n_skipped = sum(action == "skip" for _, action in ended)
     return StudyOutcome(records=records, summary=summary, warnings=warnings, n_skipped=n_skipped)
+
+
+@contextmanager
+def _swept(out: Path) -> Iterator[None]:
+    """Clear what a killed run left, and at the end what killed children left."""
+    store.sweep_leftovers(out)
+    try:
+        yield
+    finally:
+        store.sweep_leftovers(out)
 
 
 def _summary(
@@ -117,92 +121,3 @@ def _strange_pairs(
     if not others:
         return ()
     return (f"left out of the tables: earlier changes of visits that are no longer compared: {', '.join(others)}",)
-
-
-def _run_visit(visit: Visit, settings: RunSettings, reporter: Reporter) -> tuple[store.VisitRecord, Action]:
-    """Do with a visit what is decided; return its record, and what was done."""
-    earlier, wanted = _earlier(visit, settings.out), _wanted(visit, settings)
-    previous = earlier.record if earlier else None
-    decision = decide(earlier, wanted)
-    reporter.visit_started(visit, decision)
-    if changed := changed_settings(previous.fit if previous else None, settings.protocol.fit):
-        reporter.visit_warned(visit, f"other settings than those of the earlier result: {', '.join(changed)}")
-    started = perf_counter()
-    record, written = previous, _NOTHING
-    if record is None or decision.action != "skip":
-        record, written = _measure(visit, settings, wanted, reporter)
-    for warning in _warnings(record, decision, written):
-        reporter.visit_warned(visit, warning)
-    reporter.visit_finished(record, perf_counter() - started, compare(previous, record, has_changed=bool(written)))
-    return record, decision.action
-
-
-def _earlier(visit: Visit, out: Path) -> Earlier | None:
-    record = store.read_record(out, visit.participant_id, visit.session_id)
-    if record is None:
-        return None
-    folder = _folder(visit, out)
-    return Earlier(
-        record=record,
-        is_whole=store.is_whole(folder),
-        has_pictures=store.has_figures(folder),
-        lacks_pictures=any(note.startswith(_NOT_DRAWN) for note in record.notes),
-    )
-
-
-def _wanted(visit: Visit, settings: RunSettings) -> Wanted:
-    basis = study.visit_basis(visit, settings.protocol, settings.label_folders)
-    return Wanted(basis=basis, index_level=visit.index_level, with_pictures=settings.with_figures)
-
-
-def _folder(visit: Visit, out: Path) -> Path:
-    return out / visit.participant_id / visit.session_id
-
-
-def _measure(
-    visit: Visit, settings: RunSettings, wanted: Wanted, reporter: Reporter
-) -> tuple[store.VisitRecord, Paths]:
-    """Run a visit and put its outputs in place; return its record and the files that were written."""
-    record, files = _attempt(visit, settings, wanted, reporter)
-    return record, store.publish_visit(_folder(visit, settings.out), files)
-
-
-def _warnings(record: store.VisitRecord, decision: Decision, written: Paths) -> Iterator[str]:
-    """Tell what should be looked at in a visit that is done."""
-    if study.T2_STAR in record.notes:
-        yield study.T2_STAR
-    if decision.action == "relabel" and record.is_done and any(map(_is_map, written)):
-        yield "its maps differ from the earlier ones though nothing they depend on has changed: another computer?"
-    for reason in record.labels.reasons:
-        yield f"to review: {reason}"
-
-
-def _is_map(path: PurePosixPath) -> bool:
-    return path.name.endswith((*(f"_{name}.nii.gz" for name in ("T2map", "T2starmap", "S0map")), "_mask.nii.gz"))
-
-
-def _attempt(
-    visit: Visit, settings: RunSettings, wanted: Wanted, reporter: Reporter
-) -> tuple[store.VisitRecord, Files]:
-    """Tell the visit's story; when it fails, its record says why and is all that is stored of it."""
-    try:
-        result = study.analyse_visit(visit, settings.protocol, settings.label_folders)
-        maps = study.visit_files(result)
-        pictures, remarks = _draw(result, reporter) if settings.with_figures else ((), ())
-        record = replace(study.visit_record(result, remarks), basis=wanted.basis)
-        return record, (*maps, *pictures, store.record_file(record))
-    except (InstallError, StoreError):
-        raise
-    except Exception as fault:
-        record = study.refusal_record(visit, as_refusal(fault).at(visit.key))
-        return record, (store.record_file(record),)
-
-
-def _draw(result: study.VisitResult, reporter: Reporter) -> tuple[Files, tuple[str, ...]]:
-    """Draw the pictures of a measured visit; when that fails, its numbers stand and a remark says so."""
-    try:
-        return tuple(study.visit_figures(result)), ()
-    except Exception as fault:
-        remark = f"{_NOT_DRAWN} ({type(fault).__name__})"
-        reporter.visit_warned(result.visit, remark)
-        return (), (remark,)

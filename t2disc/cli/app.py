@@ -77,6 +77,24 @@ def fit(
     ] = None,
     figures: Annotated[bool, typer.Option("--figures", help="Draw T2 overlays and decay curves too.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done; write nothing.")] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            min=0,
+            help="Visits measured at once, each by a process of its own; 0 measures them in this process, one after "
+            "the other and without limits.",
+            show_default="one for each core, but no more than there are visits",
+        ),
+    ] = None,
+    memory_limit: Annotated[
+        int | None,
+        typer.Option("--memory-limit", metavar="MIB", min=1, help="Most memory of one visit's data, MiB (Linux)."),
+    ] = None,
+    timeout: Annotated[
+        float,
+        typer.Option("--timeout", metavar="SECONDS", min=1, help="Longest time for one visit; it is tried twice."),
+    ] = 1800,
 ) -> None:
     """Measure every visit of STUDY: T2 maps, discs, changes."""
     with coded_exits(study):
@@ -91,6 +109,9 @@ def fit(
             model=model,
             models=tuple(name.strip() for name in models.split(",")) if models else (),
             with_figures=figures,
+            jobs=jobs,
+            memory_limit_mib=memory_limit,
+            timeout_s=timeout,
         )
         raise typer.Exit(int(run_check(request) if dry_run else run_fit(request, console)))
 

@@ -31,6 +31,9 @@ class FitRequest:
     model: str | None = None
     models: tuple[str, ...] = ()
     with_figures: bool = False
+    jobs: int | None = None  # None for one for each core
+    memory_limit_mib: int | None = None
+    timeout_s: float = 1800.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +221,7 @@ def _run(
     stderr: Console,
     command: str,
 ) -> StudyOutcome:
-    from t2disc.batch import RunSettings, run_study
+    from t2disc.batch import RunSettings, run_study, usable_cores
     from t2disc.cli.progress import RunProgress
 
     settings = RunSettings(
@@ -227,6 +230,9 @@ def _run(
         labels_dir=request.labels_dir,
         corrections_dir=_label_folders(request).corrections,
         with_figures=request.with_figures,
+        jobs=usable_cores() if request.jobs is None else request.jobs,
+        memory_limit_mib=request.memory_limit_mib,
+        timeout_s=request.timeout_s,
     )
     with RunProgress(stderr, request.out, command) as progress:
         _warn(warnings)

@@ -11,7 +11,7 @@ from t2disc.cli.logs import RunLog, log
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from t2disc.batch import Decision
+    from t2disc.batch import Decision, Effort
     from t2disc.model import Visit
     from t2disc.store import PairRecord, VisitRecord
 
@@ -49,24 +49,23 @@ class RunProgress:
         self._bar.update(self._task, total=n_visits)
         self._log.save(self._out)
 
-    def visit_started(self, visit: Visit, decision: Decision) -> None:
-        """Log a visit's key, and why it runs."""
+    def visit_planned(self, visit: Visit, decision: Decision) -> None:
+        """Log a visit's key, and why it runs or not."""
         log.info("%s: %s (%s)", visit.key, decision.action, decision.why)
-        self._bar.update(self._task, description=visit.key)
 
     def visit_warned(self, visit: Visit, text: str) -> None:
         """Log what should be looked at."""
         log.warning("%s: %s", visit.key, text)
 
-    def visit_finished(self, record: VisitRecord, seconds: float, compared: str) -> None:
+    def visit_finished(self, record: VisitRecord, effort: Effort, compared: str) -> None:
         """Log how a visit ended, and whether its result is new."""
         if record.is_done:
-            log.info("%s: done in %.1f s, %d discs; %s", record.key, seconds, len(record.levels), compared)
+            log.info("%s: done in %s, %d discs; %s", record.key, _cost(effort), len(record.levels), compared)
         else:
             log.warning("%s: quarantined [%s] %s; %s", record.key, record.code, record.reason, compared)
         for note in record.notes:
             log.info("%s: note: %s", record.key, note)
-        self._bar.advance(self._task)
+        self._bar.update(self._task, advance=1, description=record.key)
         self._log.save(self._out)
 
     def pairs_started(self, n_pairs: int) -> None:
@@ -78,12 +77,11 @@ class RunProgress:
         """Log what should be looked at."""
         log.warning("%s: %s", key, text)
 
-    def pair_finished(self, record: PairRecord, seconds: float, decision: Decision) -> None:
+    def pair_finished(self, record: PairRecord, effort: Effort, decision: Decision) -> None:
         """Log how a pair ended, and which of its discs should be looked at."""
         if record.is_matched:
-            log.info(
-                "%s: %s (%s), %.1f s, %d discs", record.key, decision.action, decision.why, seconds, len(record.matches)
-            )
+            cost, n_discs = _cost(effort), len(record.matches)
+            log.info("%s: %s (%s), %s, %d discs", record.key, decision.action, decision.why, cost, n_discs)
         else:
             log.warning("%s: not matched [%s] %s", record.key, record.code, record.reason)
         for match in record.matches:
@@ -98,3 +96,9 @@ class RunProgress:
             log.warning(text)
         log.info("run complete")
         self._log.save(self._out)
+
+
+def _cost(effort: Effort) -> str:
+    """Tell what a visit or a pair cost."""
+    memory = "" if effort.peak_mib is None else f" and {effort.peak_mib:.0f} MiB"
+    return f"{effort.seconds:.1f} s{memory}"
