@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import SimpleITK
 from pairs import SEEN, Measured, measured, person, rearranged, with_levels
 from scipy.spatial.transform import Rotation
 
@@ -136,6 +137,18 @@ def test_any_number_of_threads_and_any_run_give_the_same_bytes(baseline, followu
             other.inverse_mm,
             other.through_plane_mm,
         )
+
+
+@pytest.mark.parametrize("n_cores", [1, 3])
+def test_the_number_of_cores_that_itk_sees_changes_no_byte(baseline, followup, found, n_cores):
+    before = SimpleITK.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(n_cores)
+    try:
+        again = match_visits(baseline, followup)
+    finally:
+        SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+    assert again.motion.tobytes() == found.motion.tobytes()
+    assert [disc.motion.tobytes() for disc in again.discs] == [disc.motion.tobytes() for disc in found.discs]
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,7 @@ def _method(share: float, radius_mm: float) -> Any:
     """
     method = _sitk().ImageRegistrationMethod()
     method.SetNumberOfThreads(1)
+    method.SetNumberOfWorkUnits(1)  # of the metric, which otherwise sums in as many parts as the machine has cores
     method.SetMetricAsCorrelation()
     method.SetMetricSamplingStrategy(method.REGULAR)
     method.SetMetricSamplingPercentage(share, _SEED)
