@@ -265,7 +265,7 @@ def as_automatic(monkeypatch, *reasons: ReviewCode) -> None:
 
 def test_automatic_labels_are_recorded_as_such_with_their_confidence(folder, monkeypatch):
     as_automatic(monkeypatch)
-    fit(folder)
+    fit(folder, "--jobs", "0")
     out = folder.parent / "out"
     rows = list(csv.DictReader((out / "discs.tsv").read_text().splitlines(), delimiter="\t"))
     assert {(row["level"], row["confidence"], row["labels"]) for row in rows} == {
@@ -279,7 +279,7 @@ def test_automatic_labels_are_recorded_as_such_with_their_confidence(folder, mon
 def test_visits_to_review_are_seen_at_the_end_in_the_log_and_in_the_table(folder, monkeypatch):
     as_automatic(monkeypatch, ReviewCode.NAMING_UNCERTAIN, ReviewCode.SACRUM_NOT_SEEN)
     for _ in range(2):  # the second run skips the visits and says so again
-        result = fit(folder)
+        result = fit(folder, "--jobs", "0")
         assert "2 visits to review: sub-P1/ses-baseline, sub-P1/ses-month12\n" in result.stdout
         assert "sub-P1/ses-baseline  [naming-uncertain] not sure" in result.stdout
         assert re_warned(result.stderr, "sub-P1/ses-month12: to review: [sacrum-not-seen] not sure")
