@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +16,14 @@ from t2disc.errors import ArgumentInvalid, ReadingSetDamaged
 from t2disc.model import LEVELS
 from t2disc.model.report import Picture, SliceStrip
 from t2disc.store.files import storing, write_file
+from t2disc.store.padding import padded_gzip, padded_jpeg
 
 READS = "reads.json"
 _FORMAT = "t2disc-reading-set-1"
 _KEY_FORMAT = "t2disc-reading-key-1"
 _STRIPS = ("anatomy", "T2")
 _VOLUMES = ("echo", "T2", "discs")
+_N_SALT_BYTES = 16
 _ONE_TIME_S = 946_684_800  # 2000-01-01: when every file of a reading set says it was made
 
 
@@ -64,7 +67,8 @@ def write_reading_set(folder: Path, key_file: Path, key: ReadingKey, reads: Iter
     """Write a reading set and, somewhere else, its key; the list of reads comes last and makes the set one.
 
     ``reads`` come in alphabetical order of their codes, one at a time. Every file and folder carries one and the same
-    time. The set holds the key's SHA-256, so that another key cannot take its place once the reading is done.
+    time. The set holds the key's SHA-256, so that another key cannot take its place once the reading is done. Files are
+    filled up with random bytes that no viewer shows: a visit that is read twice is not told by equal sizes or sums.
 
     Raises
     ------
@@ -99,12 +103,13 @@ def _files(read: BlindedRead) -> Iterable[tuple[str, bytes]]:
         "captions": first.captions,
         "width_px": first.width_px,
         "height_px": first.height_px,
+        "salt": secrets.token_hex(_N_SALT_BYTES),
     }
     yield "read.json", (json.dumps(told) + "\n").encode()
     for name, strip in zip(_STRIPS, read.strips, strict=True):
-        yield f"{name}.jpg", strip.picture.content
+        yield f"{name}.jpg", padded_jpeg(strip.picture.content)
     for name in _VOLUMES:
-        yield f"{name}.nii.gz", read.volumes[name]
+        yield f"{name}.nii.gz", padded_gzip(read.volumes[name])
 
 
 # ------------------------------------------------------------------------------------------------ reading back

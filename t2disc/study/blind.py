@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from t2disc import store
@@ -103,14 +103,16 @@ def _codes(n_codes: int) -> list[str]:
 
 
 def _reads(out: Path, coded: dict[str, store.VisitRecord]) -> Iterator[store.BlindedRead]:
+    """Yield reads in the order of their codes; every one shows S0 where one visit of the study has no first echo."""
     from t2disc.qc.report import own_strips
 
+    has_echoes = all(store.read_first_echo(out, record) is not None for record in coded.values())
     for code, record in sorted(coded.items()):
-        visit, echo = store.read_visit(out, record), store.read_first_echo(out, record)
+        visit, echo = store.read_visit(out, record), store.read_first_echo(out, record) if has_echoes else None
         affine = centred(visit.discs.affine, visit.t2map.shape)
         yield store.BlindedRead(
             code=code,
             levels=record.levels,
-            strips=own_strips(visit, _WHEN),
+            strips=own_strips(replace(visit, discs=replace(visit.discs, affine=affine)), _WHEN),
             volumes={name: plane_volume(visit, echo, name, affine) for name in ("echo", "T2", "discs")},
         )
