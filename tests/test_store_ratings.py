@@ -60,13 +60,42 @@ def test_what_cannot_be_a_rating_is_refused(wrong):
 
 # ------------------------------------------------------------------------------------------------ on the disk
 def test_ratings_come_back_in_order_of_time_whoever_gave_them(tmp_path):
-    given_ratings = [at(3), at(1, reader="R2", comment="rim é <b>"), at(2, word="fail")]
+    given_ratings = [at(2), at(1, reader="R2", comment="rim é <b>"), at(3, word="fail")]
     for rating in given_ratings:
         append_rating(tmp_path, rating)
     kept = read_ratings(tmp_path)
     assert list(kept.ratings) == sorted(given_ratings, key=lambda rating: rating.rated_utc)
     assert kept.n_torn == 0
     assert sorted(path.name for path in (tmp_path / "ratings").iterdir()) == ["r1.jsonl", "r2.jsonl"]
+
+
+def test_the_later_line_is_the_later_word_though_the_clock_was_set_back(tmp_path):
+    for rating in (at(30, word="fail"), at(20, reader="R2"), at(10, word="pass"), at(40, reader="R2", word="unsure")):
+        append_rating(tmp_path, rating)
+    kept = read_ratings(tmp_path).ratings
+    assert [rating.rated_utc[17:19] for rating in kept] == ["20", "30", "10", "40"]
+    assert {rating.reader: rating.word for rating in current_ratings(kept)} == {"R1": "pass", "R2": "unsure"}
+
+
+def test_the_first_rating_is_on_the_disk_with_every_folder_that_was_made_for_it(tmp_path, monkeypatch):
+    flushed: list[Path] = []
+    monkeypatch.setattr("t2disc.store.ratings.flush_folder", flushed.append)
+    append_rating(tmp_path / "out" / "review", at(1))
+    assert set(flushed) == {
+        tmp_path / "out" / "review" / "ratings",
+        tmp_path / "out" / "review",
+        tmp_path / "out",
+        tmp_path,
+    }
+    append_rating(tmp_path / "out" / "review", at(2))
+    assert len(flushed) == 4
+
+
+def test_a_line_of_brackets_is_counted_as_one_that_is_none(tmp_path):
+    append_rating(tmp_path, at(1))
+    with (tmp_path / "ratings" / "r1.jsonl").open("ab") as stream:
+        stream.write(b"[" * 200_000)
+    assert read_ratings(tmp_path).n_torn == 1
 
 
 def test_an_empty_folder_holds_no_rating(tmp_path):
@@ -182,6 +211,14 @@ def test_agreement_is_counted_on_what_both_rated():
     ratings = [at(1), at(2, reader="R2"), at(3, figure="other"), at(4, reader="R3", figure="third")]
     found = {one.readers: (one.n_common, one.n_equal) for one in agreements(ratings)}
     assert found == {("r1", "r2"): (1, 1), ("r1", "r3"): (0, 0), ("r2", "r3"): (0, 0)}
+
+
+def test_what_two_readers_saw_in_different_pictures_is_counted_apart():
+    other = "b" * 64
+    ratings = [at(1), at(2, reader="R2", rated_sha256=other), at(3, figure="f"), at(4, figure="f", reader="R2")]
+    (found,) = agreements(ratings)
+    assert (found.n_common, found.n_unlike) == (2, 1)
+    assert [one.n_unlike for one in agreements([at(1), at(2, reader="R2")])] == [0]
 
 
 def test_kappa_is_that_of_a_worked_example():

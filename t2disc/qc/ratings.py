@@ -7,9 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TypeVar
 
 from t2disc.model.ratings import WORDS, Rating, Word
 
+_Said = TypeVar("_Said", bound=str)
 Item = tuple[str, str, str]  # subject, figure, level
 
 
@@ -32,12 +34,14 @@ class Disagreement:
 class ReaderAgreement:
     """How far two readers agree on what both rated.
 
-    ``kappa`` is NaN where it says nothing: no common item, or both gave one and the same word throughout.
+    ``kappa`` is NaN where it says nothing: no common item, or both gave one and the same word throughout. ``n_unlike``
+    of the common items were rated in pictures that were not the same: the outputs were made again between the readings.
     """
 
     readers: tuple[str, str]
     n_common: int
     n_equal: int
+    n_unlike: int = 0
     kappa: float  # Cohen's, linear weights
 
 
@@ -61,9 +65,10 @@ def disagreements(ratings: Iterable[Rating]) -> tuple[Disagreement, ...]:
 
 def agreements(ratings: Iterable[Rating]) -> tuple[ReaderAgreement, ...]:
     """Return, for every two readers, how many things both rated, and how far they agree."""
-    words = _words(current_ratings(ratings))
+    latest = current_ratings(ratings)
+    words, seen = _words(latest), _seen(latest)
     readers = sorted({reader for said in words.values() for reader in said})
-    return tuple(_agreement(pair, words) for pair in combinations(readers, 2))
+    return tuple(_agreement(pair, words, seen) for pair in combinations(readers, 2))
 
 
 def weighted_kappa(pairs: Sequence[tuple[Word, Word]]) -> float:
@@ -91,13 +96,29 @@ def _words(ratings: Iterable[Rating]) -> Mapping[Item, Mapping[str, Word]]:
     return words
 
 
-def _agreement(readers: tuple[str, str], words: Mapping[Item, Mapping[str, Word]]) -> ReaderAgreement:
+def _seen(ratings: Iterable[Rating]) -> Mapping[Item, Mapping[str, str]]:
+    """Return the check sum of what each reader saw of each thing that got a word."""
+    seen: defaultdict[Item, dict[str, str]] = defaultdict(dict)
+    for rating in ratings:
+        if rating.word:
+            seen[rating.subject, rating.figure, rating.level][rating.reader.casefold()] = rating.rated_sha256
+    return seen
+
+
+def _agreement(
+    readers: tuple[str, str], words: Mapping[Item, Mapping[str, Word]], seen: Mapping[Item, Mapping[str, str]]
+) -> ReaderAgreement:
     pairs = list(_common(readers, words.values()))
-    n_equal = sum(one == other for one, other in pairs)
-    return ReaderAgreement(readers=readers, n_common=len(pairs), n_equal=n_equal, kappa=weighted_kappa(pairs))
+    return ReaderAgreement(
+        readers=readers,
+        n_common=len(pairs),
+        n_equal=sum(one == other for one, other in pairs),
+        n_unlike=sum(one != other for one, other in _common(readers, seen.values())),
+        kappa=weighted_kappa(pairs),
+    )
 
 
-def _common(readers: tuple[str, str], said: Iterable[Mapping[str, Word]]) -> Iterator[tuple[Word, Word]]:
+def _common(readers: tuple[str, str], said: Iterable[Mapping[str, _Said]]) -> Iterator[tuple[_Said, _Said]]:
     for words in said:
         if all(reader in words for reader in readers):
             yield words[readers[0]], words[readers[1]]

@@ -6,10 +6,11 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from io import BufferedRandom
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ def append_rating(folder: Path, rating: Rating) -> None:
     path = folder / _FOLDER / f"{rating.reader.casefold()}.jsonl"
     with storing(path.name):
         is_new = not path.exists()
+        made = [one for one in (path.parent, *path.parent.parents) if not one.exists()]
         path.parent.mkdir(parents=True, exist_ok=True)
         with _writing, path.open("a+b") as stream, _locked(stream):
             stream.seek(0)
@@ -57,11 +59,15 @@ def append_rating(folder: Path, rating: Rating) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         if is_new:
-            flush_folder(path.parent)
+            for one in (path.parent, *(new.parent for new in made)):
+                flush_folder(one)
 
 
 def read_ratings(folder: Path) -> KeptRatings:
     """Read every rating of every reader in ``folder/ratings``, in order of time.
+
+    A reader's own ratings stay in the order in which they were kept, also where a clock was set back meanwhile: the
+    later line is the later word.
 
     Raises
     ------
@@ -71,8 +77,13 @@ def read_ratings(folder: Path) -> KeptRatings:
     files = sorted((folder / _FOLDER).glob("*.jsonl"))
     with storing("the ratings"):
         kept = [_parsed(path.read_bytes()) for path in files]
-    ratings = sorted((rating for one in kept for rating in one.ratings), key=lambda rating: rating.rated_utc)
-    return KeptRatings(ratings=tuple(ratings), n_torn=sum(one.n_torn for one in kept))
+    timed = sorted((pair for one in kept for pair in _timed(one.ratings)), key=lambda pair: pair[0])
+    return KeptRatings(ratings=tuple(rating for _, rating in timed), n_torn=sum(one.n_torn for one in kept))
+
+
+def _timed(ratings: Sequence[Rating]) -> Iterator[tuple[str, Rating]]:
+    """Yield a reader's ratings, each with the latest time that was seen until then."""
+    yield from zip(accumulate((rating.rated_utc for rating in ratings), max), ratings, strict=True)
 
 
 # ------------------------------------------------------------------------------------------------ lines
@@ -109,7 +120,7 @@ def _parsed(content: bytes) -> _Parsed:
     for line in [*lines, *([rest] if rest else [])]:
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             n_torn += 1
             continue
         rating, previous = _checked(entry, previous)
