@@ -25,6 +25,8 @@ from pages import (
 )
 from test_study_blind import out, rated  # noqa: F401 - the fixture
 
+from t2disc.errors import DiskFull
+from t2disc.model.ratings import Rating
 from t2disc.qc.review import serve_review
 from t2disc.study import ReadingDesk, make_reading_set
 
@@ -104,6 +106,49 @@ def test_a_rating_without_a_reader_waits_for_the_name_and_one_that_cannot_be_sen
         find(browser, "body").send_keys("2")
         until(browser, lambda b: "1 waiting" in find(b, "#state").text)
         assert len(desk.ratings()) == 1
+
+
+def test_a_rating_that_was_refused_is_told_and_does_not_look_kept_though_the_next_one_is(desk, monkeypatch):
+    """The disk is full for the first of two quick ratings: the second must not cover that up."""
+    keep = desk.keep
+
+    def keep_second(rating: Any) -> None:
+        if rating.word == "pass":
+            raise DiskFull("ENOSPC while writing r1.jsonl")
+        keep(rating)
+
+    monkeypatch.setattr(desk, "keep", keep_second)
+    with serve_review(desk) as running, chromium(*NO_WEBGL) as browser:
+        browser.get(running.address)
+        name_reader(browser, "R1")
+        find(browser, "#next").click()
+        whole, disc = "button.rate[data-disc=''][data-word=pass]", "button.rate[data-disc='L4/L5'][data-word=unsure]"
+        browser.execute_script(f'for (const one of ["{whole}", "{disc}"]) document.querySelector(one).click()')
+        until(browser, lambda b: "Kept at" in find(b, "#state").text)
+        assert "1 not kept" in find(browser, "#state").text
+        assert "ENOSPC" in find(browser, "#state").text
+        until(browser, lambda b: find(b, whole).get_attribute("aria-pressed") == "false")
+        until(browser, lambda b: find(b, disc).get_attribute("aria-pressed") == "true")
+        assert [(r.level, r.word) for r in desk.ratings()] == [("L4/L5", "unsure")]
+        monkeypatch.setattr(desk, "keep", keep)
+        find(browser, whole).click()
+        until(browser, lambda b: find(b, "#state").text.startswith("Kept at"))
+
+
+def test_a_rating_of_an_earlier_picture_stands_out(desk):
+    code = desk.subjects[0]
+    told = {"subject": code, "figure": "slices", "word": "pass", "reader": "R1", "rated_utc": "2026-11-28T09:00:00Z"}
+    desk.keep(Rating(**told, rated_sha256="0" * 64))
+    with serve_review(desk) as running, chromium(*NO_WEBGL) as browser:
+        browser.get(running.address)
+        name_reader(browser, "R1")
+        browser.get(f"http://127.0.0.1:{running.port}/read/{code}")
+        until(browser, lambda b: "rated an earlier picture" in find(b, "#slices").text)
+        find(browser, "body").send_keys("1")
+        until(browser, lambda b: find(b, "#state").text.startswith("Kept at"))
+        browser.refresh()
+        until(browser, lambda b: find(b, "button.rate[data-word=pass]").get_attribute("aria-pressed") == "true")
+        assert "earlier picture" not in find(browser, "#slices").text
 
 
 def test_without_webgl_the_page_says_so_and_the_slices_scroll(desk):

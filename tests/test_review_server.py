@@ -38,6 +38,11 @@ def asked(method: str = "GET", path: str = "/", query: dict[str, str] | None = N
     [
         asked(),
         asked(host="localhost:8000"),
+        asked(cookie='prefs={"a": 1, [b]=c@d; é; t2disc-8000=right-token; x="y'),
+        asked(cookie="t2disc-8000=another's; t2disc-8000=right-token"),
+        asked(sec_fetch_site="none", sec_fetch_mode="navigate"),
+        asked(sec_fetch_site="same-origin", sec_fetch_mode="cors"),
+        asked(sec_fetch_site="cross-site", sec_fetch_mode="navigate"),
         Request(method="GET", path="/", query={"token": "right-token"}, headers=HOST),
         Request(method="POST", path="/ratings", headers=POST),
         Request(method="POST", path="/ratings", headers=POST | {"content-type": "application/json; charset=utf-8"}),
@@ -56,6 +61,8 @@ def test_the_server_s_own_pages_may_ask(request_):
         (asked(host="127.0.0.1"), 421),
         (asked(host="127.0.0.1:8001"), 421),
         (Request(method="GET", path="/", query={"token": "right-token"}, headers={}), 421),
+        (asked(sec_fetch_site="same-site", sec_fetch_mode="no-cors"), 403),
+        (asked(sec_fetch_site="cross-site", sec_fetch_mode="cors"), 403),
         (asked("PUT"), 405),
         (asked("HEAD"), 405),
         (asked("OPTIONS"), 405),
@@ -252,7 +259,9 @@ def test_ratings_are_kept_with_the_server_s_time_and_what_was_seen(client, shelf
     assert kept.rated_sha256 == client.shown()
     client.post(client.rating(level="L4/L5", word="fail"))
     tree = json.loads(client.get("/ratings?reader=r1")[2])["ratings"]
-    assert tree == {"sub-1": {"slices": {"figure": "pass", "comment": "rim <b>", "discs": {"L4/L5": "fail"}}}}
+    words = {"figure": "pass", "comment": "rim <b>", "discs": {"L4/L5": "fail"}}
+    seen = {"": kept.rated_sha256, "L4/L5": kept.rated_sha256}
+    assert tree == {"sub-1": {"slices": words | {"seen": seen}}}
     assert json.loads(client.get("/ratings?reader=R2")[2])["ratings"] == {}, "a reader sees no one else's"
 
 
@@ -355,6 +364,24 @@ def test_every_server_has_a_token_of_its_own_and_listens_on_this_machine_alone(s
         assert Client(one).token not in repr(one)
         with pytest.raises(ArgumentInvalid, match=f"port {one.port}"), serve_review(shelf, port=one.port):
             pass
+
+
+def test_what_a_browser_is_started_with_opens_once(shelf):
+    """Every user of a machine may read its command lines."""
+    with serve_review(shelf) as running:
+        client = Client(running)
+        assert client.token not in running.once
+        client.cookie = ""
+        path = running.once.removeprefix(f"http://{client.host}")
+        assert client.get(path.replace("/?", "/read/sub-1?"))[0] == 403
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: client.get(path), range(16)))
+        assert sorted(status for status, _, _ in answers) == [303] + [403] * 15
+        (cookie,) = [headers["Set-Cookie"] for status, headers, _ in answers if status == 303]
+        client.cookie = cookie.split(";")[0]
+        assert client.get("/")[0] == 200
+        assert client.get("/?ticket=wrong%ff", Cookie="")[0] == 403
+        assert "ticket" not in repr(running)
 
 
 def test_a_server_is_gone_with_its_block(shelf):

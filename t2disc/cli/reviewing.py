@@ -43,7 +43,7 @@ def run_review(
         console.print(running.address, markup=False, soft_wrap=True)
         console.print("Ctrl-C ends the review; every rating is kept as it is given.")
         if opens_browser:
-            webbrowser.open(running.address)
+            webbrowser.open(running.once)
         try:
             (wait or running.thread.join)()
         except KeyboardInterrupt:
@@ -83,7 +83,8 @@ def _show(console: Console, done: RatingsExported) -> None:
     console.print(f"{counted(done.n_ratings, 'rating')} of {counted(done.n_readers, 'reader')}")
     for one in done.agreements:
         kappa = f", weighted kappa {one.kappa:.2f}" if one.kappa == one.kappa else ""
-        words = f"{one.readers[0]} and {one.readers[1]} agree on {one.n_equal} of {one.n_common}{kappa}"
+        unlike = f"; {one.n_unlike} in pictures that are not the same" if one.n_unlike else ""
+        words = f"{one.readers[0]} and {one.readers[1]} agree on {one.n_equal} of {one.n_common}{kappa}{unlike}"
         console.print(words, markup=False)
     for difference in done.differences[:_MOST_DIFFERENCES]:
         said = ", ".join(f"{reader} {word}" for reader, word in difference.words)

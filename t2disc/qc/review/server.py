@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hmac
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -19,6 +20,7 @@ from t2disc.qc.review.site import HEADERS, Response, ReviewSite, message
 _HOST = "127.0.0.1"
 _TIMEOUT_S = 30.0  # of a connection that says nothing
 _N_TOKEN_BYTES = 32
+_TICKET = "ticket"  # its name in an address
 _MOST_FIELDS = 20  # of a query
 
 
@@ -28,6 +30,7 @@ class RunningReview:
 
     port: int
     address: str = field(repr=False)  # with its token: for the reader's eyes
+    once: str = field(repr=False)  # opens once: for a browser's command line, which others on this machine may see
     thread: Thread = field(repr=False)
 
 
@@ -51,21 +54,40 @@ def serve_review(desk: Desk, *, port: int = 0, with_differences: bool = False) -
     """
     server = _listening(port)
     gate = Gate(port=server.server_port, token=secrets.token_urlsafe(_N_TOKEN_BYTES))
+    server.ticket = _Ticket()
     server.gate, server.site = gate, ReviewSite(desk, gate, with_differences=with_differences)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     thread.start()
     try:
-        address = f"http://{_HOST}:{gate.port}/?token={gate.token}"
-        yield RunningReview(port=gate.port, address=address, thread=thread)
+        home = f"http://{_HOST}:{gate.port}/"
+        address, once = f"{home}?token={gate.token}", f"{home}?{_TICKET}={server.ticket.word}"
+        yield RunningReview(port=gate.port, address=address, once=once, thread=thread)
     finally:
         server.shutdown()
         server.server_close()
+
+
+class _Ticket:
+    """A word that stands for the token once: a browser's command line shows its address to all users of a machine."""
+
+    def __init__(self) -> None:
+        self.word = secrets.token_urlsafe(_N_TOKEN_BYTES)
+        self._is_spent, self._turn = False, Lock()
+
+    def spend(self, word: str) -> bool:
+        """Tell whether ``word`` is the ticket and was not spent before."""
+        if not hmac.compare_digest(word.encode("utf-8", "replace"), self.word.encode()):
+            return False
+        with self._turn:
+            is_good, self._is_spent = not self._is_spent, True
+        return is_good
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = False  # two servers must not share a port
     gate: Gate
+    ticket: _Ticket
     site: ReviewSite
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -94,7 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
         raise AttributeError(name)
 
     def _answer(self) -> None:
-        request = _request(self)
+        request = _admitted(_request(self), self.server)
         if refusal := refuse_early(request, self.server.gate):
             return self._send(message(refusal.status, refusal.words))  # its body, if any, is not read
         if request.method == "POST":
@@ -128,6 +150,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Log nothing: addresses carry the token once."""
+
+
+def _admitted(request: Request, server: _Server) -> Request:
+    """Return a request that spends the ticket as one that brings the token, and any other as it is."""
+    is_first = server.ticket.spend(request.query.get(_TICKET, "")) if request.path == "/" else False
+    return replace(request, query={"token": server.gate.token}) if is_first else request
 
 
 def _request(handler: BaseHTTPRequestHandler) -> Request:

@@ -145,12 +145,16 @@ class ReviewSite:
         return Response(body=script(name), media_type=_JAVASCRIPT) if name in _SCRIPTS else not_there()
 
     def _ratings_of(self, reader: str) -> Response:
-        """Return a reader's own latest words, by subject and figure; other readers' stay unseen."""
+        """Return a reader's own latest words, by subject and figure; other readers' stay unseen.
+
+        ``seen`` has the check sum of what each was said of, by disc (empty for the figure): pages tell what is old.
+        """
         own = [one for one in self._desk.ratings() if one.reader.casefold() == reader.casefold()]
         tree: dict[str, dict[str, dict[str, Any]]] = {}
         for one in current_ratings(own):
             figures = tree.setdefault(one.subject, {})
-            figure = figures.setdefault(one.figure, {"figure": "", "discs": {}, "comment": ""})
+            figure = figures.setdefault(one.figure, {"figure": "", "discs": {}, "comment": "", "seen": {}})
+            figure["seen"][one.level] = one.rated_sha256
             if one.level:
                 figure["discs"][one.level] = one.word
             else:

@@ -5,11 +5,33 @@
   const reader = document.getElementById("reader");
   const state = document.getElementById("state");
   const queue = [];
+  const refused = new Map(); // why, by figure and disc, of what the server would not keep; told until it is kept
   let isSending = false;
+  let isStale = false; // the page shows what is not kept, or another reader's: it is made right once all is sent
+  let last = "";
 
   function tell(text, isWrong) {
     state.textContent = text;
     state.classList.toggle("wrong", Boolean(isWrong));
+  }
+
+  function tellAll() {
+    const words = Array.from(refused.values()).pop();
+    tell((refused.size ? refused.size + " not kept: " + words + " " : "") + last, refused.size > 0);
+  }
+
+  function answered(answer, told) {
+    const one = queue.shift();
+    const place = one.figure + " " + one.level;
+    if (answer.ok) {
+      refused.delete(place);
+      last = "Kept at " + told.kept.slice(11, 19) + " UTC.";
+    } else {
+      refused.set(place, told.words);
+      isStale = true;
+    }
+    tellAll();
+    if (queue.length) send(); else if (isStale) load();
   }
 
   function send() {
@@ -28,18 +50,41 @@
       return answer.json().then(function (told) { return { answer: answer, told: told }; });
     }).then(function (both) {
       isSending = false;
-      queue.shift();
-      if (both.answer.ok) {
-        tell(queue.length ? "Keeping..." : "Kept at " + both.told.kept.slice(11, 19) + " UTC.");
-      } else {
-        tell("Not kept: " + both.told.words, true);
-      }
-      send();
-    }).catch(function () {
+      answered(both.answer, both.told);
+    }, function () {
       isSending = false;
       tell("Not kept yet: the server does not answer. " + queue.length + " waiting.", true);
       window.setTimeout(send, 3000);
     });
+  }
+
+  function fetchOwn(name) {
+    return fetch("/ratings?reader=" + encodeURIComponent(name)).then(function (answer) {
+      return answer.json().then(function (tree) {
+        if (!answer.ok) throw new Error(tree.words);
+        return tree.ratings[facts.subject] || {};
+      });
+    });
+  }
+
+  // A rating of a picture that has changed since stands out: it says nothing of the one that is shown.
+  function mark(figure, kept) {
+    const seen = Object.values((kept && kept.seen) || {});
+    const isOld = seen.some(function (sum) { return sum !== figure.dataset.sha256; });
+    let note = figure.querySelector("p.outdated");
+    if (!isOld) { if (note) note.remove(); return; }
+    if (note) return;
+    note = document.createElement("p");
+    note.className = "note outdated";
+    note.textContent = "You rated an earlier picture here, and it has changed since: look again, and rate again.";
+    figure.querySelector(".rating").before(note);
+  }
+
+  function show(own) {
+    window.t2disc.forget();
+    window.t2disc.apply(own);
+    document.querySelectorAll("figure.rated").forEach(function (figure) { mark(figure, own[figure.id]); });
+    if (refused.size || last) tellAll(); // the count of what is rated took its place
   }
 
   function load() {
@@ -47,10 +92,12 @@
     window.localStorage.setItem("t2disc-reader", name);
     window.t2disc.forget();
     if (!name) { tell("Type your reader's name before you rate."); return; }
-    fetch("/ratings?reader=" + encodeURIComponent(name)).then(function (answer) { return answer.json(); }).then(function (tree) {
-      window.t2disc.apply(tree.ratings[facts.subject] || {});
-      send();
-    }).catch(function () { tell("The server does not answer.", true); });
+    fetchOwn(name).then(function (own) {
+      isStale = queue.length > 0;
+      if (isStale) send(); else show(own);
+    }).catch(function (error) {
+      if (!refused.size) tell("Your ratings cannot be shown: " + error.message, true);
+    });
   }
 
   document.addEventListener("t2disc:rated", function (event) {
@@ -59,7 +106,12 @@
     send();
   });
   window.addEventListener("beforeunload", function (event) { if (queue.length) event.preventDefault(); });
-  reader.addEventListener("change", function () { if (queue.length) send(); else load(); });
+  reader.addEventListener("change", function () {
+    window.localStorage.setItem("t2disc-reader", reader.value.trim());
+    isStale = true;
+    last = "";
+    if (queue.length) send(); else load();
+  });
   reader.value = window.localStorage.getItem("t2disc-reader") || "";
   load();
 }());
