@@ -15,6 +15,7 @@ import pytest
 from test_study_blind import key_of, out  # noqa: F401 - the fixture
 
 from t2disc.cli import main
+from t2disc.cli.reviewing import run_review
 from t2disc.model.ratings import Rating
 from t2disc.store import append_rating
 from t2disc.study import StudyDesk
@@ -116,3 +117,23 @@ def test_outputs_made_before_the_first_echo_was_kept_show_s0(out, tmp_path):  # 
     with_echo = StudyDesk(copy).volume("sub-P1", "ses-baseline", "echo")
     next(copy.glob("sub-P1/ses-baseline/anat/*_echo-1_*.nii.gz")).unlink()
     assert StudyDesk(copy).volume("sub-P1", "ses-baseline", "echo") != with_echo
+
+
+def test_the_browser_s_command_line_never_has_the_token_and_ctrl_c_ends_a_review_wherever_it_comes(
+    out,  # noqa: F811
+    monkeypatch,
+    capsys,
+):
+    opened: list[str] = []
+
+    def interrupted(address: str) -> None:
+        opened.append(address)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("webbrowser.open", interrupted)
+    assert run_review(out, None, port=0, with_differences=False, opens_browser=True) == 0
+    printed = capsys.readouterr().out
+    (token,) = re.findall(r"\?token=(\S+)", printed)
+    assert "The review has ended." in printed
+    assert "?ticket=" in opened[0]
+    assert token not in opened[0]

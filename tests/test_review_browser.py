@@ -118,7 +118,7 @@ def test_a_rating_that_was_refused_is_told_and_does_not_look_kept_though_the_nex
         keep(rating)
 
     monkeypatch.setattr(desk, "keep", keep_second)
-    with serve_review(desk) as running, chromium(*NO_WEBGL) as browser:
+    with serve_review(desk) as running, chromium() as browser:
         browser.get(running.address)
         name_reader(browser, "R1")
         find(browser, "#next").click()
@@ -139,7 +139,7 @@ def test_a_rating_of_an_earlier_picture_stands_out(desk):
     code = desk.subjects[0]
     told = {"subject": code, "figure": "slices", "word": "pass", "reader": "R1", "rated_utc": "2026-11-28T09:00:00Z"}
     desk.keep(Rating(**told, rated_sha256="0" * 64))
-    with serve_review(desk) as running, chromium(*NO_WEBGL) as browser:
+    with serve_review(desk) as running, chromium() as browser:
         browser.get(running.address)
         name_reader(browser, "R1")
         browser.get(f"http://127.0.0.1:{running.port}/read/{code}")

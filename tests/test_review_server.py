@@ -123,8 +123,8 @@ class Shelf:
     def volume(self, subject: str, visit: str, name: str) -> bytes:
         return f"{subject} {visit} {name}".encode()
 
-    def ratings(self) -> tuple[Rating, ...]:
-        return tuple(self.kept)
+    def ratings(self, reader: str = "") -> tuple[Rating, ...]:
+        return tuple(one for one in self.kept if reader.casefold() in ("", one.reader.casefold()))
 
     def keep(self, rating: Rating) -> None:
         self.kept.append(rating)
@@ -271,6 +271,7 @@ def test_ratings_are_kept_with_the_server_s_time_and_what_was_seen(client, shelf
         ({"sha256": "0" * 64}, 409),
         ({"figure": "other"}, 409),
         ({"subject": "sub-2"}, 409),
+        ({"level": "L1/L2"}, 409),
         ({"word": "great"}, 400),
         ({"reader": ""}, 400),
         ({"comment": "x" * 401}, 400),

@@ -98,6 +98,16 @@ def test_a_line_of_brackets_is_counted_as_one_that_is_none(tmp_path):
     assert read_ratings(tmp_path).n_torn == 1
 
 
+def test_a_reader_s_own_come_back_though_another_s_file_is_damaged(tmp_path):
+    append_rating(tmp_path, at(1))
+    append_rating(tmp_path, at(2, reader="R2"))
+    (tmp_path / "ratings" / "r2.jsonl").write_text("[]\n")
+    assert read_ratings(tmp_path, "r1").ratings == (at(1),)
+    with pytest.raises(RatingsDamaged):
+        read_ratings(tmp_path, "R2")
+    assert read_ratings(tmp_path, "../ratings/r1").ratings == ()
+
+
 def test_an_empty_folder_holds_no_rating(tmp_path):
     assert read_ratings(tmp_path).ratings == ()
 

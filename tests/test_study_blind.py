@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -23,9 +24,9 @@ from t2disc.errors import ArgumentInvalid, ReadingSetDamaged, StudyNotFound
 from t2disc.model.protocol import Protocol
 from t2disc.model.ratings import Rating
 from t2disc.qc.review.pages import render_review
-from t2disc.store import read_ratings
+from t2disc.store import read_ratings, read_record
 from t2disc.study import find_visits
-from t2disc.study.blind import make_reading_set
+from t2disc.study.blind import make_reading_set, tellings
 from t2disc.study.desks import ReadingDesk
 from t2disc.study.ratings import export_ratings
 
@@ -70,6 +71,17 @@ def test_every_measured_visit_has_a_code_and_what_could_not_be_is_told(out, tmp_
     assert len(visits) == 8
     assert len(set(visits.values())) == 6
     assert (tmp_path / "key.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_may_tell_visits_apart_is_told_to_whoever_makes_the_set(out, tmp_path):
+    """The labels of one visit only were given, the other's found: their outlines differ, whatever the codes."""
+    made = make_reading_set(out, tmp_path / "reads", tmp_path / "key.json")
+    assert made.tells == ()
+    one = read_record(out, "sub-P1", "ses-baseline")
+    other = replace(one, labels=replace(one.labels, kind="automatic"), levels=("L4/L5",))
+    assert tellings([one, other]) == ("who made the labels", "which discs are labelled")
+    other = replace(one, acquisition=replace(one.acquisition, vendor="GE", sequence="gradient-echo"))
+    assert tellings([one, other]) == ("what the decay measures", "scanner")
 
 
 def test_no_name_date_level_of_treatment_or_change_is_in_the_set(made):

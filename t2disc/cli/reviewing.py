@@ -39,12 +39,13 @@ def run_review(
     desk = study.desk_of(folder, protocol)
     console = stdout_console()
     with serve_review(desk, port=port, with_differences=with_differences) as running:
-        console.print(f"{desk.title}: {len(desk.subjects)} to read. Open in a browser of this machine:", markup=False)
-        console.print(running.address, markup=False, soft_wrap=True)
-        console.print("Ctrl-C ends the review; every rating is kept as it is given.")
-        if opens_browser:
-            webbrowser.open(running.once)
         try:
+            words = f"{desk.title}: {len(desk.subjects)} to read. Open in a browser of this machine:"
+            console.print(words, markup=False)
+            console.print(running.address, markup=False, soft_wrap=True)
+            console.print("Ctrl-C ends the review; every rating is kept as it is given.")
+            if opens_browser:
+                webbrowser.open(running.once)
             (wait or running.thread.join)()
         except KeyboardInterrupt:
             console.print("The review has ended.")
@@ -59,6 +60,8 @@ def run_blind(out: Path, folder: Path, key_file: Path, *, n_repeats: int) -> Exi
     made = study.make_reading_set(out, folder, key_file, n_repeats=n_repeats)
     for key in made.left_out:
         log.warning("%s is not in the reading set: it was not measured, or cannot be read back", key)
+    if made.tells:
+        log.warning("visits differ in: %s; readers may tell them apart by it", ", ".join(made.tells))
     console = stdout_console()
     console.print(f"{counted(made.n_reads, 'read')} in {folder}", markup=False, soft_wrap=True)
     console.print(f"Key: {key_file}. Keep it from the readers until all is read.", markup=False, soft_wrap=True)

@@ -63,8 +63,8 @@ def append_rating(folder: Path, rating: Rating) -> None:
                 flush_folder(one)
 
 
-def read_ratings(folder: Path) -> KeptRatings:
-    """Read every rating of every reader in ``folder/ratings``, in order of time.
+def read_ratings(folder: Path, reader: str = "") -> KeptRatings:
+    """Read the ratings in ``folder/ratings``, in order of time; of one reader where told, whoever else is damaged.
 
     A reader's own ratings stay in the order in which they were kept, also where a clock was set back meanwhile: the
     later line is the later word.
@@ -74,7 +74,7 @@ def read_ratings(folder: Path) -> KeptRatings:
     RatingsDamaged
         ``ratings-damaged``: a line was changed, taken out, or is no rating.
     """
-    files = sorted((folder / _FOLDER).glob("*.jsonl"))
+    files = [path for path in sorted((folder / _FOLDER).glob("*.jsonl")) if reader.casefold() in ("", path.stem)]
     with storing("the ratings"):
         kept = [_parsed(path.read_bytes()) for path in files]
     timed = sorted((pair for one in kept for pair in _timed(one.ratings)), key=lambda pair: pair[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,10 +19,14 @@ _WHEN = "this visit"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingSetMade:
-    """How many reads there are, and which visits are not among them: not measured, or not to be read back."""
+    """How many reads there are, and which visits are not among them: not measured, or not to be read back.
+
+    ``tells`` names what is not the same throughout the study, and may tell visits apart though they are blinded.
+    """
 
     n_reads: int
     left_out: tuple[str, ...] = ()
+    tells: tuple[str, ...] = ()
 
 
 def make_reading_set(out: Path, folder: Path, key_file: Path, *, n_repeats: int = 0) -> ReadingSetMade:
@@ -62,7 +66,22 @@ def make_reading_set(out: Path, folder: Path, key_file: Path, *, n_repeats: int 
     visits = {code: (record.participant_id, record.session_id) for code, record in coded.items()}
     key = store.ReadingKey(visits=visits, nonce=secrets.token_hex(_N_NONCE_BYTES))
     store.write_reading_set(folder, key_file, key, _reads(out, coded))
-    return ReadingSetMade(n_reads=len(coded), left_out=tuple(left_out))
+    return ReadingSetMade(n_reads=len(coded), left_out=tuple(left_out), tells=tellings(readable))
+
+
+def tellings(records: Sequence[store.VisitRecord]) -> tuple[str, ...]:
+    """Return what readers can see and not all visits share: in blinded images, it may stand for before and after."""
+    return tuple(name for name, seen in _SEEN.items() if len({seen(record) for record in records}) > 1)
+
+
+_SEEN: dict[str, Callable[[store.VisitRecord], object]] = {
+    "who made the labels": lambda record: record.labels.kind,
+    "which discs are labelled": lambda record: record.levels,
+    "what the decay measures": lambda record: record.acquisition and record.acquisition.quantity,
+    "scanner": lambda record: record.acquisition and (record.acquisition.vendor, record.acquisition.scanner_model),
+    "signal model": lambda record: record.fit and record.fit.model,
+    "voxel grid": lambda record: record.fit and (record.fit.shape, record.fit.voxel_size_mm),
+}
 
 
 def _refuse_places(out: Path, folder: Path, key_file: Path) -> None:

@@ -70,9 +70,9 @@ class StudyDesk:
         stored, echo = store.read_visit(self._out, record), store.read_first_echo(self._out, record)
         return plane_volume(stored, echo, name, stored.discs.affine)
 
-    def ratings(self) -> tuple[Rating, ...]:
-        """Return every rating of this study."""
-        return store.read_ratings(self._out / REVIEW).ratings
+    def ratings(self, reader: str = "") -> tuple[Rating, ...]:
+        """Return every rating of this study, or of one reader."""
+        return store.read_ratings(self._out / REVIEW, reader).ratings
 
     def keep(self, rating: Rating) -> None:
         """Keep a rating in the outputs."""
@@ -119,9 +119,9 @@ class ReadingDesk:
         del visit  # the only one
         return self._set.volume(subject, name)
 
-    def ratings(self) -> tuple[Rating, ...]:
-        """Return every rating of this set."""
-        return store.read_ratings(self._folder).ratings
+    def ratings(self, reader: str = "") -> tuple[Rating, ...]:
+        """Return every rating of this set, or of one reader."""
+        return store.read_ratings(self._folder, reader).ratings
 
     def keep(self, rating: Rating) -> None:
         """Keep a rating in the set's own folder."""

@@ -48,8 +48,8 @@ class Desk(Protocol):
     def volume(self, subject: str, visit: str, name: str) -> bytes:
         """Return one of :data:`VOLUMES` as gzipped NIfTI."""
 
-    def ratings(self) -> tuple[Rating, ...]:
-        """Return every rating that was kept, in order of time."""
+    def ratings(self, reader: str = "") -> tuple[Rating, ...]:
+        """Return every rating that was kept, in order of time; with a name, that reader's alone."""
 
     def keep(self, rating: Rating) -> None:
         """Keep a rating, and return once it is on the disk."""

@@ -80,7 +80,7 @@ class ReviewSite:
     def __init__(self, desk: Desk, gate: Gate, *, with_differences: bool = False) -> None:
         self._desk, self._gate, self._with_differences = desk, gate, with_differences
         self._pages, self._volumes = _Kept(_MOST_PAGES), _Kept(_MOST_VOLUMES)
-        self._shown: dict[str, dict[str, set[str]]] = {}  # check sums by subject and figure
+        self._shown: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {}  # discs by subject, figure, check sum
 
     def answer(self, request: Request) -> Response:
         """Return the response to a request; what is not known is not there."""
@@ -119,7 +119,7 @@ class ReviewSite:
         shown = self._shown.setdefault(subject, {})
         for section in page.sections:
             for figure in section.figures:
-                shown.setdefault(figure.name, set()).add(figure.sha256)
+                shown.setdefault(figure.name, {})[figure.sha256] = figure.levels
         at, subjects = self._desk.subjects.index(subject), self._desk.subjects
         return render_review(
             page,
@@ -149,7 +149,7 @@ class ReviewSite:
 
         ``seen`` has the check sum of what each was said of, by disc (empty for the figure): pages tell what is old.
         """
-        own = [one for one in self._desk.ratings() if one.reader.casefold() == reader.casefold()]
+        own = self._desk.ratings(reader) if reader else ()
         tree: dict[str, dict[str, dict[str, Any]]] = {}
         for one in current_ratings(own):
             figures = tree.setdefault(one.subject, {})
@@ -166,7 +166,8 @@ class ReviewSite:
         if request.path != "/ratings":
             return not_there()
         rating = _parsed(request.body)
-        if rating.rated_sha256 not in self._shown.get(rating.subject, {}).get(rating.figure, ()):
+        levels = self._shown.get(rating.subject, {}).get(rating.figure, {}).get(rating.rated_sha256)
+        if levels is None or rating.level not in ("", *levels):
             words = "This figure is not what the server shows: load the page again."
             return _json(409, {"words": words})
         self._desk.keep(rating)
