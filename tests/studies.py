@@ -46,6 +46,6 @@ def small_study(folder: Path) -> Path:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Return the bytes of every file below ``folder`` but the logs."""
+    """Return the bytes of every file below ``folder`` but the logs and the index, which tells times and inodes."""
     paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    return {name: path.read_bytes() for name, path in paths.items() if "logs/" not in name}
+    return {name: path.read_bytes() for name, path in paths.items() if "logs/" not in name and name != "index.sqlite"}

@@ -6,18 +6,26 @@ from t2disc.batch.plan import Decision, Earlier, Wanted, decide
 from t2disc.batch.progress import Reporter
 from t2disc.batch.run import StudyOutcome, run_study
 from t2disc.batch.settings import RunSettings
+from t2disc.batch.survey import Surveyed, rebuild_index, survey
 from t2disc.batch.task import Effort
+from t2disc.batch.visits import Planned, inputs_that_changed, plan_visits
 
 __all__ = [
     "Decision",
     "Earlier",
     "Effort",
+    "Planned",
     "Reporter",
     "RunSettings",
     "StudyOutcome",
+    "Surveyed",
     "Wanted",
     "as_refusal",
     "decide",
+    "inputs_that_changed",
+    "plan_visits",
+    "rebuild_index",
     "run_study",
+    "survey",
     "usable_cores",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from t2disc import __version__
 from t2disc.store import Basis, FitFacts, PairBasis, PairRecord, VisitRecord, record_file
@@ -29,11 +29,35 @@ class Decision:
     why: str
 
 
+class Recorded(Protocol):
+    """What a decision needs of a visit's record, be it the record or the facts that the index keeps of it."""
+
+    @property
+    def version(self) -> str:
+        """Version of t2disc that made it."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the visit has maps."""
+
+    @property
+    def code(self) -> str:
+        """Why it was refused."""
+
+    @property
+    def index_level(self) -> str | None:
+        """The treated disc."""
+
+    @property
+    def basis(self) -> Basis | None:
+        """What it was made from."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Earlier:
     """The outputs of a visit's last run: their record, whether they are whole, whether there are pictures."""
 
-    record: VisitRecord
+    record: Recorded
     is_whole: bool
     has_pictures: bool
     lacks_pictures: bool = False  # they could not be drawn
@@ -46,12 +70,18 @@ class Wanted:
     basis: Basis | None  # None where the inputs cannot be told
     index_level: str | None = None
     with_pictures: bool = False
+    is_asked: bool = True  # False where others alone were asked for
+    is_redone: bool = False  # asked for though nothing has changed
 
 
 def decide(earlier: Earlier | None, wanted: Wanted) -> Decision:
     """Decide what is done with a visit, from the outputs of its last run and what they would be made from now."""
+    if not wanted.is_asked:
+        return Decision(action="skip", why="others alone are asked for")
     if earlier is None:
         return Decision(action="run", why="no earlier result")
+    if wanted.is_redone:
+        return Decision(action="run", why="asked for again")
     if why := next(_reasons_to_run(earlier, wanted.basis), ""):
         return Decision(action="run", why=why)
     if why := ", ".join(_reasons_to_relabel(earlier, wanted)):
@@ -127,6 +157,21 @@ def _reasons_to_relabel(earlier: Earlier, wanted: Wanted) -> Iterator[str]:
         yield f"other treated level: {record.index_level or 'none'} -> {wanted.index_level or 'none'}"
     if earlier.has_pictures != wanted.with_pictures or earlier.lacks_pictures:
         yield "pictures asked for" if wanted.with_pictures else "pictures no longer asked for"
+
+
+def differences(before: Basis | None, now: Basis | None) -> Iterator[str]:
+    """Yield in words what differs between what a result was made from and what would be used now."""
+    if before is None or now is None:
+        yield "it cannot be told whether the inputs have changed"
+        return
+    if before.images_sha256 != now.images_sha256:
+        yield "other files than at the last run"
+    if before.maps_settings_sha256 != now.maps_settings_sha256:
+        yield "other settings of [ingest] or [fit]"
+    if before.labels_sha256 != now.labels_sha256:
+        yield "other labels"
+    if before.labels_settings_sha256 != now.labels_settings_sha256:
+        yield "other settings of the labels"
 
 
 _ASSUMED = ("t1_ms", "refocusing_deg", "pulse", "refocusing_width", "n_channels")  # keys of [fit]

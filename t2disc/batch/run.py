@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,8 @@ from t2disc import store, study
 from t2disc.batch.pairs import run_pairs
 from t2disc.batch.progress import Reporter, Silent
 from t2disc.batch.settings import RunSettings
-from t2disc.batch.visits import run_visits
+from t2disc.batch.tables import write_tables
+from t2disc.batch.visits import Planned, input_facts, plan_visits, run_visits, visit_facts
 from t2disc.model import Visit
 
 if TYPE_CHECKING:
@@ -62,11 +63,14 @@ def run_study(visits: Sequence[Visit], settings: RunSettings, reporter: Reporter
     with store.output_lock(settings.out), _swept(settings.out):
         _describe_dataset(settings.out)
         reporter.run_started(len(visits))
-        ended = run_visits(visits, settings, reporter)
+        index = store.read_index(settings.out)
+        plan = plan_visits(visits, settings, index)
+        ended = run_visits(plan, settings, reporter)
         records = tuple(record for record, _ in ended)
         pairs = run_pairs(study.pairs_of(records, settings.protocol.study.visit_order), settings, reporter)
         summary = _summary(records, pairs, settings.protocol)
-        study.write_summary(settings.out, summary)
+        write_tables(summary, records, pairs, settings)
+        _write_index(plan, records, settings, index)
         strangers = (*_strangers(settings.out, records), *_strange_pairs(settings.out, records, pairs))
         warnings = (*strangers, *summary.warnings)
     n_skipped = sum(action == "skip" for _, action in ended)
@@ -81,6 +85,16 @@ def _swept(out: Path) -> Iterator[None]:
         yield
     finally:
         store.sweep_leftovers(out)
+
+
+def _write_index(
+    plan: Sequence[Planned], records: Sequence[store.VisitRecord], settings: RunSettings, index: store.StudyIndex
+) -> None:
+    """Write what the next run may take as known."""
+    pairs = zip(plan, records, strict=True)
+    facts = [visit_facts(planned, record, settings.out, index) for planned, record in pairs]
+    now = replace(index, visits={each.key: each for each in facts}, inputs=input_facts(plan))
+    store.write_index(settings.out, now)
 
 
 def _summary(

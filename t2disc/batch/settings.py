@@ -39,6 +39,8 @@ class RunSettings:
     jobs: int = 0  # child processes at once, one visit each; 0 measures in this process, without limits
     memory_limit_mib: int | None = None  # of a child's data, MiB
     timeout_s: float | None = TIMEOUT_S  # of a child, s
+    only: tuple[str, ...] = ()  # participants or visits, as sub-X or sub-X/ses-Y with * and ?; () for all
+    redo: tuple[str, ...] = ()  # those that are measured again though nothing has changed
     analyse: VisitStory = study.analyse_visit  # goes to the children by its name, as a module's function
 
     def __post_init__(self) -> None:

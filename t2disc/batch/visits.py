@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from t2disc import store, study
 from t2disc.batch.executors import do_tasks
 from t2disc.batch.limits import is_lack_of_memory
-from t2disc.batch.plan import Action, Decision, Earlier, Wanted, changed_settings, compare, decide
+from t2disc.batch.plan import Action, Decision, Earlier, Wanted, changed_settings, compare, decide, differences
 from t2disc.batch.progress import Reporter
 from t2disc.batch.settings import RunSettings
 from t2disc.batch.task import Done, Effort, Ended
-from t2disc.errors import InstallError, OutOfMemory, StoreError, T2DiscError, WriteFailed
-from t2disc.model import Visit
+from t2disc.errors import ArgumentInvalid, InstallError, OutOfMemory, StoreError, T2DiscError, WriteFailed
+from t2disc.model import InputFacts, Visit
 
 _NOT_DRAWN = "pictures could not be drawn"
 
@@ -79,67 +80,162 @@ def _draw(result: study.VisitResult) -> tuple[tuple[store.StoredFile, ...], tupl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A visit, what is decided of it, and its earlier record."""
+    """A visit, what is decided of it, and what that rests on."""
 
     visit: Visit
     decision: Decision
     wanted: Wanted
-    previous: store.VisitRecord | None
+    earlier: Earlier | None
+
+
+def inputs_that_changed(visits: Sequence[Visit], settings: RunSettings) -> dict[str, str]:
+    """Return, by study key, what of a measured visit's inputs differs from what its result was made from.
+
+    Every file is read; nothing is taken as known.
+    """
+    differing = {}
+    for visit in visits:
+        record = _record(visit, settings.out)
+        if record is None or not record.is_done:
+            continue
+        now = study.visit_basis(visit, settings.protocol, settings.label_folders)
+        if parts := ", ".join(differences(record.basis, now)):
+            differing[visit.key] = parts
+    return differing
+
+
+def plan_visits(visits: Sequence[Visit], settings: RunSettings, index: store.StudyIndex) -> tuple[Planned, ...]:
+    """Decide of every visit; what the index knows to be unchanged, inputs and outputs, is not read.
+
+    Where some visits alone are asked for, the others stay as they are, and those that have no result yet are not
+    part of the plan.
+
+    Raises
+    ------
+    ArgumentInvalid
+        ``argument-invalid``: nothing is meant by what is asked for.
+    """
+    for name, patterns in (("--only", settings.only), ("--redo", settings.redo)):
+        _refuse_aimless(name, patterns, visits)
+    plan = (_plan(visit, settings, index) for visit in visits)
+    return tuple(planned for planned in plan if planned.wanted.is_asked or planned.earlier is not None)
+
+
+def _refuse_aimless(name: str, patterns: Sequence[str], visits: Sequence[Visit]) -> None:
+    for pattern in patterns:
+        if not any(_is_meant(visit, (pattern,)) for visit in visits):
+            raise ArgumentInvalid(
+                f"a visit asked for with {name} that the study does not have",
+                expected="sub-X or sub-X/ses-Y, as t2disc check names them; * and ? stand for any text and letter",
+            )
+
+
+def _is_meant(visit: Visit, patterns: Sequence[str]) -> bool:
+    names = (visit.key, visit.participant_id, visit.session_id)
+    return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
 
 
 def run_visits(
-    visits: Sequence[Visit], settings: RunSettings, reporter: Reporter
+    plan: Sequence[Planned], settings: RunSettings, reporter: Reporter
 ) -> tuple[tuple[store.VisitRecord, Action], ...]:
-    """Decide of every visit, then do what is decided; return the record of each, as it lies on disk, in their order."""
-    plan = {visit.key: _plan(visit, settings, reporter) for visit in visits}
-    records = {key: record for key, planned in plan.items() if (record := _skipped(planned, reporter))}
+    """Do what was decided; return the record of each visit, as it lies on disk, in their order."""
+    of_key = {planned.visit.key: planned for planned in plan}
+    for planned in plan:
+        _announce(planned, settings, reporter)
+    records = {key: record for key, planned in of_key.items() if (record := _skipped(planned, settings, reporter))}
     tasks = [
         VisitTask(visit=planned.visit, settings=settings, basis=planned.wanted.basis)
-        for key, planned in plan.items()
+        for key, planned in of_key.items()
         if key not in records
     ]
+    before = {task.key: _record(task.visit, settings.out) for task in tasks}
     with closing(do_tasks(tasks, settings)) as every:
         for ended in every:
-            records[ended.task.key] = _tell(plan[ended.task.key], ended, settings, reporter)
-    return tuple((records[key], planned.decision.action) for key, planned in plan.items())
+            key = ended.task.key
+            records[key] = _tell(of_key[key], ended, before[key], settings, reporter)
+    return tuple((records[key], planned.decision.action) for key, planned in of_key.items())
 
 
-def _plan(visit: Visit, settings: RunSettings, reporter: Reporter) -> Planned:
-    earlier, wanted = _earlier(visit, settings.out), _wanted(visit, settings)
-    previous = earlier.record if earlier else None
-    planned = Planned(visit=visit, decision=decide(earlier, wanted), wanted=wanted, previous=previous)
-    reporter.visit_planned(visit, planned.decision)
-    if changed := changed_settings(previous.fit if previous else None, settings.protocol.fit):
-        reporter.visit_warned(visit, f"other settings than those of the earlier result: {', '.join(changed)}")
-    return planned
+def visit_facts(planned: Planned, record: store.VisitRecord, out: Path, index: store.StudyIndex) -> store.VisitFacts:
+    """Return what the index keeps of a visit whose outputs are known to be whole: they were just looked at, or made."""
+    folder = _folder(planned.visit, out)
+    stamp, kept = store.folder_stamp(folder), index.visits.get(record.key)
+    if kept is not None and stamp is not None and kept.stamp == stamp:
+        return kept
+    return store.VisitFacts.of(
+        record, has_pictures=store.has_figures(folder), lacks_pictures=lacks_pictures(record), stamp=stamp
+    )
 
 
-def _earlier(visit: Visit, out: Path) -> Earlier | None:
-    record = store.read_record(out, visit.participant_id, visit.session_id)
+def input_facts(plan: Sequence[Planned]) -> dict[str, InputFacts]:
+    """Return what the inputs of every visit told, by the stamp of its files."""
+    return {
+        planned.visit.stamp: InputFacts(planned.wanted.basis.images_sha256, planned.visit.acquisition_date)
+        for planned in plan
+        if planned.visit.stamp is not None and planned.wanted.basis is not None
+    }
+
+
+def _plan(visit: Visit, settings: RunSettings, index: store.StudyIndex) -> Planned:
+    earlier, wanted = _earlier(visit, settings.out, index), _wanted(visit, settings, index)
+    return Planned(visit=visit, decision=decide(earlier, wanted), wanted=wanted, earlier=earlier)
+
+
+def _earlier(visit: Visit, out: Path, index: store.StudyIndex) -> Earlier | None:
+    folder, facts = _folder(visit, out), index.visits.get(visit.key)
+    if facts is not None and facts.stamp is not None and facts.stamp == store.folder_stamp(folder):
+        pictures = {"has_pictures": facts.has_pictures, "lacks_pictures": facts.lacks_pictures}
+        return Earlier(record=facts, is_whole=True, **pictures)
+    record = _record(visit, out)
     if record is None:
         return None
-    folder = _folder(visit, out)
     return Earlier(
         record=record,
         is_whole=store.is_whole(folder),
         has_pictures=store.has_figures(folder),
-        lacks_pictures=any(note.startswith(_NOT_DRAWN) for note in record.notes),
+        lacks_pictures=lacks_pictures(record),
     )
 
 
-def _wanted(visit: Visit, settings: RunSettings) -> Wanted:
-    basis = study.visit_basis(visit, settings.protocol, settings.label_folders)
-    return Wanted(basis=basis, index_level=visit.index_level, with_pictures=settings.with_figures)
+def lacks_pictures(record: store.VisitRecord) -> bool:
+    """Tell whether a visit's pictures were asked for and could not be drawn."""
+    return any(note.startswith(_NOT_DRAWN) for note in record.notes)
+
+
+def _wanted(visit: Visit, settings: RunSettings, index: store.StudyIndex) -> Wanted:
+    basis = study.visit_basis(visit, settings.protocol, settings.label_folders, index.inputs)
+    return Wanted(
+        basis=basis,
+        index_level=visit.index_level,
+        with_pictures=settings.with_figures,
+        is_asked=not settings.only or _is_meant(visit, settings.only),
+        is_redone=_is_meant(visit, settings.redo),
+    )
+
+
+def _record(visit: Visit, out: Path) -> store.VisitRecord | None:
+    return store.read_record(out, visit.participant_id, visit.session_id)
+
+
+def _announce(planned: Planned, settings: RunSettings, reporter: Reporter) -> None:
+    """Tell what was decided of a visit, and which settings of the fit differ from its earlier result's."""
+    reporter.visit_planned(planned.visit, planned.decision)
+    if planned.earlier is None or planned.decision.action == "skip":
+        return
+    previous = _record(planned.visit, settings.out)
+    if changed := changed_settings(previous.fit if previous else None, settings.protocol.fit):
+        text = f"other settings than those of the earlier result: {', '.join(changed)}"
+        reporter.visit_warned(planned.visit, text)
 
 
 def _folder(visit: Visit, out: Path) -> Path:
     return out / visit.participant_id / visit.session_id
 
 
-def _skipped(planned: Planned, reporter: Reporter) -> store.VisitRecord | None:
+def _skipped(planned: Planned, settings: RunSettings, reporter: Reporter) -> store.VisitRecord | None:
     """Return the record of a visit that is left alone, and tell of it."""
-    record = planned.previous
-    if record is None or planned.decision.action != "skip":
+    record = _record(planned.visit, settings.out) if planned.decision.action == "skip" else None
+    if record is None:
         return None
     for warning in _warnings(record, planned, ()):
         reporter.visit_warned(planned.visit, warning)
@@ -147,15 +243,17 @@ def _skipped(planned: Planned, reporter: Reporter) -> store.VisitRecord | None:
     return record
 
 
-def _tell(planned: Planned, ended: Ended, settings: RunSettings, reporter: Reporter) -> store.VisitRecord:
-    """Read the record of a visit that has ended, and tell of it."""
+def _tell(
+    planned: Planned, ended: Ended, before: store.VisitRecord | None, settings: RunSettings, reporter: Reporter
+) -> store.VisitRecord:
+    """Read the record of a visit that has ended, and tell of it and of how it stands to the one before."""
     done, visit = ended.done or Done(), planned.visit
-    record = store.read_record(settings.out, visit.participant_id, visit.session_id)
+    record = _record(visit, settings.out)
     if record is None:
         raise WriteFailed(f"no record of {visit.key} that can be read back")
     for warning in (*first_try(ended), *done.remarks, *_warnings(record, planned, done.written)):
         reporter.visit_warned(visit, warning)
-    compared = compare(planned.previous, record, has_changed=bool(done.written))
+    compared = compare(before, record, has_changed=bool(done.written))
     reporter.visit_finished(record, ended.effort, compared)
     return record
 

@@ -46,6 +46,10 @@ ProtocolFile = Annotated[
 ]
 
 
+Outputs = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Outputs of t2disc fit.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
 @app.callback(invoke_without_command=True)
 def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
@@ -76,7 +80,20 @@ def fit(
         ),
     ] = None,
     figures: Annotated[bool, typer.Option("--figures", help="Draw T2 overlays and decay curves too.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done; write nothing.")] = False,
+    only: Annotated[
+        list[str],
+        typer.Option(
+            "--only", metavar="VISIT", help="Leave all others as they are: sub-X, ses-Y or sub-X/ses-Y; * and ?."
+        ),
+    ] = [],  # noqa: B006 - typer copies it
+    redo: Annotated[
+        list[str],
+        typer.Option("--redo", metavar="VISIT", help="Measure these again though nothing has changed; as --only."),
+    ] = [],  # noqa: B006
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell what would be done with every visit, and why; write nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome, or the plan, as JSON.")] = False,
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -99,7 +116,7 @@ def fit(
     """Measure every visit of STUDY: T2 maps, discs, changes."""
     with coded_exits(study):
         console = _stderr()
-        from t2disc.cli.jobs import FitRequest, default_out, run_check, run_fit
+        from t2disc.cli.jobs import FitRequest, default_out, run_fit, run_plan
 
         request = FitRequest(
             study_dir=study,
@@ -112,8 +129,11 @@ def fit(
             jobs=jobs,
             memory_limit_mib=memory_limit,
             timeout_s=timeout,
+            only=tuple(only),
+            redo=tuple(redo),
+            as_json=as_json,
         )
-        raise typer.Exit(int(run_check(request) if dry_run else run_fit(request, console)))
+        raise typer.Exit(int(run_plan(request) if dry_run else run_fit(request, console)))
 
 
 @app.command(epilog=_EXITS)
@@ -125,6 +145,64 @@ def check(study: Study, out: Out = None, labels: Labels = None, protocol: Protoc
 
         request = FitRequest(study_dir=study, out=out or default_out(study), labels_dir=labels, protocol_file=protocol)
         raise typer.Exit(int(run_check(request)))
+
+
+@app.command(epilog=_EXITS)
+def status(
+    out: Outputs,
+    as_json: AsJson = False,
+) -> None:
+    """Tell the state of every visit in OUT; exit code 3 where any is quarantined."""
+    with coded_exits():
+        _stderr()
+        from t2disc.cli.looking import run_status
+
+        raise typer.Exit(int(run_status(out, as_json=as_json)))
+
+
+@app.command(epilog=_EXITS)
+def verify(
+    out: Outputs,
+    study: Annotated[
+        Path | None,
+        typer.Option("--study", exists=True, file_okay=False, help="Study folder: its inputs are looked at, too."),
+    ] = None,
+    labels: Labels = None,
+    protocol: ProtocolFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read every file of OUT again and name those that are not as published; exit code 4 where there is one."""
+    with coded_exits(study):
+        _stderr()
+        from t2disc.cli.jobs import FitRequest, changed_inputs
+        from t2disc.cli.looking import run_verify
+
+        inputs = None
+        if study is not None:
+            inputs = changed_inputs(FitRequest(study_dir=study, out=out, labels_dir=labels, protocol_file=protocol))
+        raise typer.Exit(int(run_verify(out, inputs, as_json=as_json)))
+
+
+@app.command(epilog=_EXITS)
+def explain(
+    out: Outputs, visit: Annotated[str, typer.Argument(help="sub-X/ses-Y, as t2disc status names it.")]
+) -> None:
+    """Tell why a visit in OUT is in its state: its refusal, or what was used, left out, and is to be reviewed."""
+    with coded_exits():
+        _stderr()
+        from t2disc.cli.looking import run_explain
+
+        raise typer.Exit(int(run_explain(out, visit)))
+
+
+@app.command(epilog=_EXITS)
+def index(out: Outputs) -> None:
+    """Make the index of OUT again from the records and manifests of its visits."""
+    with coded_exits():
+        _stderr()
+        from t2disc.cli.looking import run_index
+
+        raise typer.Exit(int(run_index(out)))
 
 
 @app.command(epilog=_EXITS)

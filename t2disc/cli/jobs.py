@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from t2disc.cli.exits import ExitCode
 from t2disc.cli.logs import log
+from t2disc.cli.looking import print_json
 from t2disc.errors import ArgumentInvalid
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from t2disc.batch import StudyOutcome
+    from t2disc.batch import RunSettings, StudyOutcome
     from t2disc.model import Visit
     from t2disc.model.protocol import Protocol
     from t2disc.study import LabelFolders, PseudonymKey
@@ -33,6 +34,9 @@ class FitRequest:
     with_figures: bool = False
     jobs: int | None = None  # None for one for each core
     memory_limit_mib: int | None = None
+    only: tuple[str, ...] = ()
+    redo: tuple[str, ...] = ()
+    as_json: bool = False
     timeout_s: float = 1800.0
 
 
@@ -64,8 +68,46 @@ def run_fit(request: FitRequest, stderr: Console, *, command: str = "fit") -> Ex
     warnings = _warnings(request, protocol, key, visits)
     started = perf_counter()
     outcome = _run(request, protocol, visits, warnings, stderr, command)
-    _show(request, outcome, seconds=perf_counter() - started)
+    if request.as_json:
+        print_json(_outcome_tree(outcome))
+    else:
+        _show(request, outcome, seconds=perf_counter() - started)
     return ExitCode.QUARANTINED if outcome.quarantined else ExitCode.DONE
+
+
+def run_plan(request: FitRequest) -> ExitCode:
+    """Print what a run would do with every visit, and why; write nothing."""
+    from t2disc import store, study
+    from t2disc.batch import plan_visits
+    from t2disc.cli.looking import show_plan
+
+    protocol = study.read_protocol(request.protocol_file, model=request.model, models=request.models)
+    study.refuse_misplaced_out(request.study_dir, request.out, request.labels_dir)
+    key = study.read_or_lend_key(request.study_dir) if _is_heap(request, protocol) else None
+    visits = _find(request, protocol, key)
+    _warn(_warnings(request, protocol, key, visits))
+    plan = plan_visits(visits, _settings(request, protocol), store.read_index(request.out))
+    show_plan(plan, as_json=request.as_json)
+    return ExitCode.DONE
+
+
+def changed_inputs(request: FitRequest) -> dict[str, str]:
+    """Return which visits' inputs differ from those of their results, and in what."""
+    from t2disc import study
+    from t2disc.batch import inputs_that_changed
+
+    protocol = study.read_protocol(request.protocol_file, model=request.model, models=request.models)
+    key = study.read_key(request.study_dir) if _is_heap(request, protocol) else None
+    return inputs_that_changed(_find(request, protocol, key), _settings(request, protocol))
+
+
+def _outcome_tree(outcome: StudyOutcome) -> dict[str, object]:
+    """Return how a run ended, for programs."""
+    visits = [
+        {"visit": record.key, "state": record.status, "code": record.code, "reason": record.reason}
+        for record in outcome.records
+    ]
+    return {"visits": visits, "n_skipped": outcome.n_skipped, "warnings": list(outcome.warnings)}
 
 
 def run_check(request: FitRequest) -> ExitCode:
@@ -174,9 +216,10 @@ def _refuse_filled(out: Path) -> None:
 
 
 def _find(request: FitRequest, protocol: Protocol, key: PseudonymKey | None) -> tuple[Visit, ...]:
-    from t2disc import study
+    from t2disc import store, study
 
-    return study.find_visits(request.study_dir, protocol, ignore=_ignored(request), key=key)
+    known = store.read_index(request.out).inputs
+    return study.find_visits(request.study_dir, protocol, ignore=_ignored(request), key=key, known=known)
 
 
 def _warnings(
@@ -221,10 +264,21 @@ def _run(
     stderr: Console,
     command: str,
 ) -> StudyOutcome:
-    from t2disc.batch import RunSettings, run_study, usable_cores
+    from t2disc.batch import run_study
     from t2disc.cli.progress import RunProgress
 
-    settings = RunSettings(
+    settings = _settings(request, protocol)
+    with RunProgress(stderr, request.out, command) as progress:
+        _warn(warnings)
+        outcome = run_study(visits, settings, progress)
+        progress.run_finished(outcome.warnings)
+    return outcome
+
+
+def _settings(request: FitRequest, protocol: Protocol) -> RunSettings:
+    from t2disc.batch import RunSettings, usable_cores
+
+    return RunSettings(
         out=request.out,
         protocol=protocol,
         labels_dir=request.labels_dir,
@@ -233,12 +287,9 @@ def _run(
         jobs=usable_cores() if request.jobs is None else request.jobs,
         memory_limit_mib=request.memory_limit_mib,
         timeout_s=request.timeout_s,
+        only=request.only,
+        redo=request.redo,
     )
-    with RunProgress(stderr, request.out, command) as progress:
-        _warn(warnings)
-        outcome = run_study(visits, settings, progress)
-        progress.run_finished(outcome.warnings)
-    return outcome
 
 
 def _show(request: FitRequest, outcome: StudyOutcome, *, seconds: float) -> None:

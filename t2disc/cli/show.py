@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -135,6 +136,14 @@ def show_effort(console: Console, visits: Iterable[VisitRow], *, n_skipped: int,
     n_measured = sum(row.record.is_done for row in visits) - n_skipped
     skipped = f"; nothing had changed in {n_skipped}" if n_skipped else ""
     _line(console, f"{counted(n_measured, 'visit')} measured in {seconds:.1f} s{skipped}")
+
+
+def plain_table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """Return a table of words."""
+    table = _table(title, heads, ())
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    return table
 
 
 def _disc_table(rows: Sequence[DiscRow]) -> Table:

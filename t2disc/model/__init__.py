@@ -30,7 +30,7 @@ from t2disc.model.review import ReviewCode, ReviewReason
 from t2disc.model.sensitivity import ModelMedian, ModelSensitivity
 from t2disc.model.shape import DiscShape
 from t2disc.model.stack import Acquisition, EchoStack, LeftOut
-from t2disc.model.visit import MeasuredVisit, Visit, role_of
+from t2disc.model.visit import InputFacts, MeasuredVisit, Visit, role_of
 
 __all__ = [
     "COMPARED_REGIONS",
@@ -66,6 +66,7 @@ __all__ = [
     "Grade",
     "HowMatched",
     "Identity",
+    "InputFacts",
     "Inventory",
     "LabelKind",
     "LabelMap",

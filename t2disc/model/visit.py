@@ -10,6 +10,14 @@ from t2disc.model.labels import DiscLabels
 from t2disc.model.maps import T2Map
 
 
+@dataclass(frozen=True, slots=True)
+class InputFacts:
+    """What reading a visit's files told once, and need not tell again while they are the same."""
+
+    images_sha256: str | None = None  # of all of them, as :class:`~t2disc.store.Basis` has it
+    acquisition_date: str | None = None  # YYYY-MM-DD
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
     """One session of one participant, as found in the study folder.
@@ -24,6 +32,7 @@ class Visit:
     files: tuple[Path, ...] = field(default=(), repr=False)
     acquisition_date: str | None = field(default=None, repr=False)  # YYYY-MM-DD
     index_level: str | None = None  # treated disc, from participants.tsv
+    stamp: str | None = field(default=None, repr=False)  # of its files, by which they are known again unread
 
     @property
     def key(self) -> str:

@@ -16,8 +16,17 @@ from t2disc.store.check_table import CheckRow
 from t2disc.store.colours import colour_of
 from t2disc.store.figures import figure_file, has_figures, picture_bytes, picture_kind
 from t2disc.store.files import StoredFile, update_file, write_file, write_tree
+from t2disc.store.index import INDEX, StudyIndex, VisitFacts, read_index, write_index
 from t2disc.store.lock import output_lock
-from t2disc.store.manifest import MANIFEST, images_sha256, is_intact, is_whole, manifest_file
+from t2disc.store.manifest import (
+    MANIFEST,
+    file_sha256,
+    images_sha256,
+    is_intact,
+    is_whole,
+    manifest_file,
+    manifest_sha256,
+)
 from t2disc.store.model_table import ModelRow
 from t2disc.store.nifti import nifti_bytes
 from t2disc.store.pairs import (
@@ -43,11 +52,21 @@ from t2disc.store.reading import (
     write_reading_set,
 )
 from t2disc.store.records import FitFacts, RegionFacts, Status, VisitRecord, read_record, record_file, recorded_keys
+from t2disc.store.stamps import files_stamp, folder_stamp
+from t2disc.store.studymanifest import (
+    STUDY_MANIFEST,
+    StudyManifest,
+    read_study_manifest,
+    write_study_manifest,
+)
 from t2disc.store.tables import DiscRow, RoiRow, VisitRow, table_files
+from t2disc.store.verify import Finding, verify_outputs
 from t2disc.store.visits import publish_visit, sweep_leftovers
 
 __all__ = [
+    "INDEX",
     "MANIFEST",
+    "STUDY_MANIFEST",
     "Basis",
     "BlindedRead",
     "ChangeRow",
@@ -56,6 +75,7 @@ __all__ = [
     "DisagreementRow",
     "DiscMatchFacts",
     "DiscRow",
+    "Finding",
     "FitFacts",
     "KeptRatings",
     "LabelFacts",
@@ -71,6 +91,9 @@ __all__ = [
     "StoredFile",
     "StoredQuality",
     "StoredVisit",
+    "StudyIndex",
+    "StudyManifest",
+    "VisitFacts",
     "VisitRecord",
     "VisitRow",
     "append_rating",
@@ -78,6 +101,9 @@ __all__ = [
     "dataset_files",
     "echo_files",
     "figure_file",
+    "file_sha256",
+    "files_stamp",
+    "folder_stamp",
     "has_figures",
     "images_sha256",
     "is_intact",
@@ -86,6 +112,7 @@ __all__ = [
     "is_whole",
     "label_files",
     "manifest_file",
+    "manifest_sha256",
     "map_files",
     "matched_files",
     "nifti_bytes",
@@ -100,10 +127,12 @@ __all__ = [
     "quantity_of",
     "rating_files",
     "read_first_echo",
+    "read_index",
     "read_pair_record",
     "read_quality",
     "read_ratings",
     "read_record",
+    "read_study_manifest",
     "read_visit",
     "record_file",
     "recorded_keys",
@@ -112,7 +141,10 @@ __all__ = [
     "sweep_leftovers",
     "table_files",
     "update_file",
+    "verify_outputs",
     "write_file",
+    "write_index",
     "write_reading_set",
+    "write_study_manifest",
     "write_tree",
 ]

@@ -49,6 +49,19 @@ def images_sha256(folder: Path) -> str | None:
     return hashlib.sha256("\n".join(images).encode()).hexdigest()
 
 
+def manifest_sha256(folder: Path) -> str | None:
+    """Return the check sum of a folder's manifest, and so of all its files; ``None`` where there is none."""
+    return file_sha256(folder / MANIFEST)
+
+
+def file_sha256(path: Path) -> str | None:
+    """Return the check sum of a file; ``None`` where it cannot be read."""
+    try:
+        return _sha256(path)
+    except OSError:
+        return None
+
+
 def _is_as_listed(folder: Path, manifest: bytes) -> bool:
     entries = json.loads(manifest)["files"]
     on_disk = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from t2disc.errors import T2DiscError
-from t2disc.model import Visit
+from t2disc.model import InputFacts, Visit
 from t2disc.store import Basis
 from t2disc.study.labels import LabelFolders, find_label_file
 
@@ -22,22 +22,29 @@ _FOR_NO_VISIT = {"study", "repeatability", "checks"}  # how visits are found, pu
 _NAMED = (".nii", ".nii.gz", ".json")  # BIDS tells echoes, and which sidecar is whose, by names
 
 
-def visit_basis(visit: Visit, protocol: Protocol, folders: LabelFolders) -> Basis | None:
+def visit_basis(
+    visit: Visit, protocol: Protocol, folders: LabelFolders, known: Mapping[str, InputFacts] | None = None
+) -> Basis | None:
     """Return the check sums of a visit's files, of its labels and of the settings.
 
-    The files' contents are read, about a tenth of a second per visit: sizes and times do not survive a copy, and
-    names must not matter. ``None`` where something cannot be read, or it is not clear which labels to use: what that
-    means is for the visit's own story to say.
+    The files' contents are read, about a tenth of a second per visit, for names must not matter and times do not
+    survive a copy; where ``known`` tells what files of this very stamp held, they are not. ``None`` where something
+    cannot be read, or it is not clear which labels to use: what that means is for the visit's own story to say.
     """
     try:
         return Basis(
-            images_sha256=_of_images(visit),
+            images_sha256=_known_images(visit, known or {}) or _of_images(visit),
             labels_sha256=_of_labels(visit, folders),
             maps_settings_sha256=_of_settings(protocol, include=_FOR_MAPS),
             labels_settings_sha256=_of_settings(protocol, exclude=_FOR_MAPS | _FOR_NO_VISIT),
         )
     except (T2DiscError, OSError):
         return None
+
+
+def _known_images(visit: Visit, known: Mapping[str, InputFacts]) -> str | None:
+    facts = known.get(visit.stamp) if visit.stamp else None
+    return facts.images_sha256 if facts else None
 
 
 def _of_images(visit: Visit) -> str:

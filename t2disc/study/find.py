@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from t2disc.errors import DicomUnreadable, FolderUnreadable, LayoutUnclear, NoVisits, VisitOrderUnknown
-from t2disc.model import Visit
+from t2disc.model import InputFacts, Visit
+from t2disc.store import files_stamp
 from t2disc.study.heap import visits_of_heap
 from t2disc.study.layout import Layout, detect_layout, holds_dicom, list_folder, participant_folders, visible_folders
 from t2disc.study.names import bids_label, refuse_collisions
@@ -30,6 +31,7 @@ def find_visits(
     *,
     ignore: Collection[Path] = (),
     key: PseudonymKey | None = None,
+    known: Mapping[str, InputFacts] | None = None,
 ) -> tuple[Visit, ...]:
     """Find the visits of a study, by participant and in order of time where that is known.
 
@@ -47,6 +49,9 @@ def find_visits(
         Folders that hold no visits, such as that of the outputs.
     key
         Key of the pseudonyms of a heap; by default that of the study (environment or file).
+    known
+        What files told once, by their stamp: they are not opened again for the day of their acquisition. The files of
+        a heap always are, for they tell whose they are.
 
     Raises
     ------
@@ -59,18 +64,20 @@ def find_visits(
     if layout == "heap":
         visits = visits_of_heap(study_dir, key or read_key(study_dir), ignore)
     else:
-        visits = _visits_of_folders(study_dir, layout, ignore)
+        visits = _visits_of_folders(study_dir, layout, ignore, known or {})
     if not visits:
         raise NoVisits("a study folder without visits")
     return _in_order(visits, protocol.study.visit_order if protocol else ())
 
 
-def _visits_of_folders(study_dir: Path, layout: Layout, ignore: Collection[Path]) -> list[Visit]:
+def _visits_of_folders(
+    study_dir: Path, layout: Layout, ignore: Collection[Path], known: Mapping[str, InputFacts]
+) -> list[Visit]:
     participants = participant_folders(study_dir, layout, ignore)
     refuse_collisions(list(participants.values()))
     levels = index_levels(read_participants(study_dir))
     return [
-        replace(visit, index_level=level, acquisition_date=_acquisition_date(visit.folder))
+        _dated(replace(visit, index_level=level), known)
         for folder, participant_id in participants.items()
         for level in [levels.get(participant_id.casefold())]
         for visit in _visits_of_participant(folder, participant_id, layout)
@@ -103,6 +110,19 @@ def _refuse_loose_files(folder: Path, participant_id: str, *, n_visits: int) -> 
             "or set [study] layout in the protocol file",
             where=participant_id,
         )
+
+
+def _dated(visit: Visit, known: Mapping[str, InputFacts]) -> Visit:
+    """Return a visit with its day and the stamp of its files, which are read where they are not known."""
+    from t2disc.ingest import walk_files
+
+    try:
+        stamp = files_stamp(walk_files(visit.folder))
+    except FolderUnreadable:
+        stamp = None
+    facts = known.get(stamp) if stamp else None
+    date = facts.acquisition_date if facts else _acquisition_date(visit.folder)
+    return replace(visit, acquisition_date=date, stamp=stamp)
 
 
 def _acquisition_date(folder: Path) -> str | None:

@@ -116,11 +116,13 @@ def _by_participant(
         yield participant_id, [of_session[session_id] for session_id in order.session_ids], order
 
 
-def write_summary(out: Path, summary: StudySummary) -> None:
-    """Write the study's tables into the output folder; a table that would not change stays."""
+def write_summary(out: Path, summary: StudySummary) -> tuple[str, ...]:
+    """Write the study's tables into the output folder and return their names; a table that would not change stays."""
     tables = (summary.discs, summary.changes, summary.visits, summary.sensitivities, summary.models, summary.checks)
-    for file in store.table_files(*tables):
+    files = store.table_files(*tables)
+    for file in files:
         store.update_file(out.joinpath(*file.path.parts), file.content)
+    return tuple(file.path.name for file in files)
 
 
 def order_warnings(inspections: Sequence[Inspection], visit_order: Sequence[str] = ()) -> Iterator[str]:

@@ -1,0 +1,154 @@
+"""Commands that look at a study and its outputs: the plan of a run, the state of visits, whether all is whole, why."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from t2disc.cli.exits import ExitCode
+from t2disc.errors import StudyNotFound
+
+if TYPE_CHECKING:
+    from t2disc.batch import Planned, Surveyed
+    from t2disc.store import VisitRecord
+
+_EMPTY = "a folder without records of visits"
+_EXPECTED = "the outputs of t2disc fit"
+
+
+def print_json(tree: object) -> None:
+    """Print a tree as JSON, for programs."""
+    import typer
+
+    typer.echo(json.dumps(tree, indent=1))
+
+
+def show_plan(plan: Sequence[Planned], *, as_json: bool) -> None:
+    """Print what would be done with every visit, and why."""
+    from t2disc.cli.show import counted, plain_table, stdout_console
+
+    rows = [(planned.visit.key, planned.decision.action, planned.decision.why) for planned in plan]
+    if as_json:
+        print_json([dict(zip(("visit", "action", "why"), row, strict=True)) for row in rows])
+        return
+    console = stdout_console()
+    console.print(plain_table("What would be done", ("visit", "action", "why"), rows))
+    counts = Counter(action for _, action, _ in rows)
+    told = ", ".join(f"{action} {n}" for action, n in sorted(counts.items()))
+    console.print(f"{counted(len(rows), 'visit')}: {told or 'nothing'}; nothing was written.")
+
+
+def run_status(out: Path, *, as_json: bool) -> ExitCode:
+    """Print the state of every visit; the exit code tells whether any is quarantined."""
+    from t2disc.batch import survey
+    from t2disc.cli.show import counted, plain_table, stdout_console
+
+    visits = survey(out)
+    if not visits:
+        raise StudyNotFound(_EMPTY, expected=_EXPECTED)
+    if as_json:
+        print_json([_status_tree(each) for each in visits])
+    else:
+        heads = ("visit", "state", "code", "date", "discs", "to review", "version")
+        console = stdout_console()
+        console.print(plain_table("State of every visit", heads, [_status_row(each) for each in visits]))
+        counts = Counter(_state(each) for each in visits)
+        told = ", ".join(f"{n} {state}" for state, n in sorted(counts.items()))
+        console.print(f"{counted(len(visits), 'visit')}: {told}")
+    return ExitCode.DONE if all(each.facts.is_done for each in visits) else ExitCode.QUARANTINED
+
+
+def _state(each: Surveyed) -> str:
+    return each.facts.status if each.is_whole else f"{each.facts.status}, not as published"
+
+
+def _status_row(each: Surveyed) -> tuple[str, ...]:
+    facts = each.facts
+    cells = (facts.code, facts.acquisition_date, str(facts.n_discs), facts.review_codes, facts.version)
+    return (facts.key, _state(each), *(cell or "-" for cell in cells))
+
+
+def _status_tree(each: Surveyed) -> dict[str, Any]:
+    facts, told = asdict(each.facts), ("code", "acquisition_date", "n_discs", "version", "index_level")
+    codes = each.facts.review_codes.split(",") if each.facts.review_codes else []
+    own = {"visit": each.facts.key, "state": each.facts.status, "as_published": each.is_whole, "review_codes": codes}
+    return own | {name: facts[name] for name in told}
+
+
+def run_verify(out: Path, inputs: Mapping[str, str] | None, *, as_json: bool) -> ExitCode:
+    """Print every file of the outputs that is not as it was published, and which visits' inputs have changed."""
+    from t2disc.cli.show import counted, stdout_console
+    from t2disc.store import recorded_keys, verify_outputs
+
+    if not recorded_keys(out):
+        raise StudyNotFound(_EMPTY, expected=_EXPECTED)
+    n_files, findings = verify_outputs(out)
+    if as_json:
+        found = [{"path": str(each.path), "what": each.what} for each in findings]
+        print_json({"files": n_files, "findings": found, "inputs": dict(inputs or {})})
+    else:
+        console = stdout_console()
+        for finding in findings:
+            console.print(str(finding), markup=False, soft_wrap=True)
+        for key, why in (inputs or {}).items():
+            console.print(f"{key}: {why}", markup=False, soft_wrap=True)
+        console.print(f"{counted(n_files, 'file')} looked at, {len(findings)} not as published.")
+        if inputs is not None:
+            console.print(f"Inputs of {counted(len(inputs), 'visit')} differ from those of the results.")
+    return ExitCode.ENVIRONMENT if findings else ExitCode.DONE
+
+
+def run_explain(out: Path, key: str) -> ExitCode:
+    """Print why a visit is in its state: the refusal, what was used and left out, what to look at."""
+    from t2disc.cli.show import stdout_console
+    from t2disc.store import read_record
+
+    participant_id, _, session_id = key.partition("/")
+    record = read_record(out, participant_id, session_id) if _is_key(participant_id, session_id) else None
+    if record is None:
+        raise StudyNotFound("no record of such a visit", expected="sub-X/ses-Y, as t2disc status names it")
+    console = stdout_console()
+    for line in _explanation(record):
+        console.print(line, markup=False, soft_wrap=True)
+    return ExitCode.DONE
+
+
+def _is_key(participant_id: str, session_id: str) -> bool:
+    parts = participant_id.removeprefix("sub-"), session_id.removeprefix("ses-")
+    return participant_id.startswith("sub-") and session_id.startswith("ses-") and all(map(str.isalnum, parts))
+
+
+def _explanation(record: VisitRecord) -> list[str]:
+    lines = [f"{record.key}: {record.status}, by t2disc {record.version}"]
+    if not record.is_done:
+        return [*lines, f"[{record.code}] {record.reason}"]
+    if record.acquisition is not None and record.fit is not None:
+        te_ms = record.fit.echo_times_ms
+        lines.append(
+            f"used: {len(te_ms)} echoes at {te_ms[0]:.4g}-{te_ms[-1]:.4g} ms, {record.acquisition.sequence}, "
+            f"model {record.fit.model}, sigma {record.fit.noise.sigma:.4g} ({record.fit.noise.method})"
+        )
+    lines += [f"left out: {item.n_images} {item.what}: {item.why}" for item in record.left_out]
+    lines.append(f"discs: {', '.join(record.levels) or 'none'}; labels {record.labels.kind}")
+    lines += [f"to review: {reason}" for reason in record.labels.reasons]
+    lines += [f"note: {note}" for note in record.notes]
+    if record.basis is not None:
+        lines.append(f"made from images {record.basis.images_sha256[:12]}, labels {record.basis.labels_sha256[:12]}")
+    return lines
+
+
+def run_index(out: Path) -> ExitCode:
+    """Make the index of the outputs again."""
+    from t2disc.batch import rebuild_index
+    from t2disc.cli.show import counted, stdout_console
+    from t2disc.store import INDEX, recorded_keys
+
+    if not recorded_keys(out):
+        raise StudyNotFound(_EMPTY, expected=_EXPECTED)
+    n_visits = rebuild_index(out)
+    stdout_console().print(f"{counted(n_visits, 'visit')} in {out / INDEX}", markup=False, soft_wrap=True)
+    return ExitCode.DONE

@@ -1,0 +1,85 @@
+"""Looking at every byte of the outputs again, and naming each file that is not as it was published."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from t2disc.store.manifest import MANIFEST, file_sha256
+from t2disc.store.pairs import pair_folder, recorded_pairs
+from t2disc.store.records import recorded_keys
+from t2disc.store.studymanifest import STUDY_MANIFEST, StudyManifest, read_study_manifest
+
+What = Literal["changed", "missing", "not listed", "no manifest of t2disc"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One file that is not as it was published."""
+
+    path: PurePosixPath  # below the outputs
+    what: What
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.what}"
+
+
+def verify_outputs(out: Path) -> tuple[int, tuple[Finding, ...]]:
+    """Read every file that a manifest lists, and return how many there are and which are not as they were published.
+
+    The manifest of the study lists the tables, and the manifest of each visit and pair; these list their own files.
+    Reports, logs, ratings and the index can be made again, or guard themselves, and are not looked at.
+    """
+    study = read_study_manifest(out)
+    if study is None:
+        found = [Finding(path=PurePosixPath(STUDY_MANIFEST), what="no manifest of t2disc")]
+        study = StudyManifest(version="", settings_sha256="", folders={}, files={})
+    else:
+        found = list(_tables(out, study))
+    n_files = len(study.files)
+    for name in sorted({*study.folders, *_folders(out)}):
+        n_listed, wrong = _folder(out, name, study.folders.get(name))
+        n_files += n_listed
+        found += wrong
+    return n_files, tuple(found)
+
+
+def _tables(out: Path, study: StudyManifest) -> Iterator[Finding]:
+    for name, sha256 in sorted(study.files.items()):
+        if what := _difference(out / name, sha256):
+            yield Finding(path=PurePosixPath(name), what=what)
+
+
+def _folders(out: Path) -> Iterator[str]:
+    """Yield the folders of visits and pairs that have a record."""
+    yield from recorded_keys(out)
+    for names in recorded_pairs(out):
+        yield pair_folder(out, *names).relative_to(out).as_posix()
+
+
+def _folder(out: Path, name: str, sha256: str | None) -> tuple[int, list[Finding]]:
+    """Return how many files a folder's manifest lists, and what is wrong with them; ``sha256`` of the manifest."""
+    folder, home = out / name, PurePosixPath(name)
+    what = _difference(folder / MANIFEST, sha256) if sha256 is not None else None
+    found = [Finding(path=home / MANIFEST, what=what)] if what else []
+    try:
+        entries = json.loads((folder / MANIFEST).read_bytes())["files"]
+        listed = {str(entry["path"]): str(entry["sha256"]) for entry in entries}
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return 1, found or [Finding(path=home / MANIFEST, what="no manifest of t2disc")]
+    for path, listed_sha256 in sorted(listed.items()):
+        if wrong := _difference(folder / path, listed_sha256):
+            found.append(Finding(path=home / path, what=wrong))
+    on_disk = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    found += [Finding(path=home / path, what="not listed") for path in sorted(on_disk - {*listed, MANIFEST})]
+    return 1 + len(listed), found
+
+
+def _difference(path: Path, sha256: str) -> What | None:
+    found = None if path.is_symlink() else file_sha256(path)
+    if found is None:
+        return "changed" if path.exists() else "missing"
+    return None if found == sha256 else "changed"

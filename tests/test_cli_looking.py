@@ -1,0 +1,126 @@
+"""Status, verify, explain, index and the plan as commands: what they print, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from studies import broken_visit, small_study, tree
+from test_cli_commands import call, everything
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory) -> Path:
+    study = small_study(tmp_path_factory.mktemp("looking") / "study")
+    broken_visit(study / "P1" / "month24")
+    assert call("fit", study, "-o", study / "out", "--labels", study / "labels", "--jobs", "0").exit_code == 3
+    return study
+
+
+@pytest.fixture
+def study(measured, tmp_path) -> Path:
+    return Path(shutil.copytree(measured, tmp_path / "study"))
+
+
+def fit(study: Path, *words: str):
+    return call("fit", study, "-o", study / "out", "--labels", study / "labels", "--jobs", "0", *words)
+
+
+def test_status_tells_every_visit_and_by_its_exit_code_whether_any_was_refused(study):
+    result = call("status", study / "out")
+    assert result.exit_code == 3
+    assert "sub-P1/ses-month24" in result.stdout
+    assert "slice-missing" in result.stdout
+    assert "3 visits" in result.stdout
+    told = json.loads(call("status", study / "out", "--json").stdout)
+    assert [each["visit"] for each in told] == [f"sub-P1/ses-{name}" for name in ("baseline", "month12", "month24")]
+    assert told[2]["code"] == "slice-missing"
+    assert told[0]["n_discs"] == 2
+
+
+def test_status_writes_nothing(study):
+    before = everything(study)
+    call("status", study / "out")
+    call("verify", study / "out")
+    call("explain", study / "out", "sub-P1/ses-baseline")
+    assert everything(study) == before
+
+
+def test_verify_names_what_was_changed_and_whose_inputs_differ(study):
+    whole = call("verify", study / "out", "--study", study, "--labels", study / "labels")
+    assert whole.exit_code == 0
+    assert "0 not as published" in whole.stdout
+    assert "Inputs of 0 visits differ" in whole.stdout
+    path = study / "out" / "sub-P1" / "ses-baseline" / "anat" / "sub-P1_ses-baseline_T2map.json"
+    path.write_text(path.read_text() + " ")
+    image = sorted((study / "P1" / "month12" / "scan").iterdir())[0]
+    image.write_bytes(image.read_bytes()[:-1] + b"x")
+    result = call("verify", study / "out", "--study", study, "--labels", study / "labels")
+    assert result.exit_code == 4
+    assert "sub-P1/ses-baseline/anat/sub-P1_ses-baseline_T2map.json: changed" in result.stdout
+    assert "sub-P1/ses-month12: other files than at the last run" in result.stdout
+    told = json.loads(call("verify", study / "out", "--json").stdout)
+    assert [each["what"] for each in told["findings"]] == ["changed"]
+
+
+def test_explain_tells_why_a_visit_was_refused_and_what_was_used_of_another(study):
+    refused = call("explain", study / "out", "sub-P1/ses-month24").stdout
+    assert "quarantined" in refused
+    assert "[slice-missing]" in refused
+    used = call("explain", study / "out", "sub-P1/ses-baseline").stdout
+    assert "discs: L4/L5, L5/S1; labels given" in used
+    for wrong in ("sub-P9/ses-baseline", "sub-P1", "../sub-P1/ses-baseline", "sub-P1/ses-../x"):
+        assert call("explain", study / "out", wrong).exit_code == 2
+
+
+def test_the_index_can_be_made_again(study):
+    (study / "out" / "index.sqlite").unlink()
+    result = call("index", study / "out")
+    assert result.exit_code == 0
+    assert "3 visits" in result.stdout
+    assert (study / "out" / "index.sqlite").is_file()
+
+
+@pytest.mark.parametrize("command", ["status", "verify", "index"])
+def test_a_folder_that_holds_no_outputs_is_refused(tmp_path, command):
+    result = call(command, tmp_path)
+    assert result.exit_code == 2
+    assert "[study-not-found]" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_plan_tells_what_would_be_done_and_why(study):
+    before = everything(study)
+    result = fit(study, "--dry-run", "--redo", "ses-baseline")
+    assert result.exit_code == 0
+    for words in ("asked for again", "nothing has changed since its last run", "quarantined before: slice-missing"):
+        assert words in result.stdout
+    assert "3 visits: run 2, skip 1; nothing was written." in result.stdout
+    told = json.loads(fit(study, "--dry-run", "--json").stdout)
+    assert [each["action"] for each in told] == ["skip", "skip", "run"]
+    assert everything(study) == before
+
+
+def test_a_run_tells_programs_how_it_ended(study):
+    before = tree(study / "out")
+    result = fit(study, "--json")
+    told = json.loads(result.stdout)
+    assert told["n_skipped"] == 2
+    assert told["visits"][2] | {"reason": ""} == {
+        "visit": "sub-P1/ses-month24",
+        "state": "quarantined",
+        "code": "slice-missing",
+        "reason": "",
+    }
+    assert tree(study / "out") == before
+
+
+def test_only_measures_what_is_asked_for(study):
+    result = fit(study, "--only", "sub-P1/ses-month24", "--json")
+    assert result.exit_code == 3
+    assert json.loads(result.stdout)["n_skipped"] == 2
+    wrong = fit(study, "--only", "sub-P7")
+    assert wrong.exit_code == 2
+    assert "--only" in wrong.stderr

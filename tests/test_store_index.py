@@ -1,0 +1,296 @@
+"""The index and the stamps by which unchanged files are known unread; and that damage is found whatever they say."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from studies import small_study, sound_visit, tree
+
+from t2disc.batch import RunSettings, plan_visits, rebuild_index, run_study, survey
+from t2disc.errors import ArgumentInvalid
+from t2disc.model import InputFacts
+from t2disc.model.protocol import Protocol
+from t2disc.store import (
+    StudyIndex,
+    VisitFacts,
+    files_stamp,
+    folder_stamp,
+    read_index,
+    read_study_manifest,
+    verify_outputs,
+    write_index,
+)
+from t2disc.study import find_visits
+
+OLD_S = 1_700_000_000
+FACTS = VisitFacts(participant_id="sub-1", session_id="ses-1", status="done", version="0.1.0", stamp="s", n_discs=5)
+
+
+def aged(*paths: Path) -> None:
+    """Make files old enough for a stamp: what was just written may change again within a clock's tick."""
+    time.sleep(2.1 - min(2.1, max(0.0, time.time() - max(path.stat().st_ctime for path in paths))))
+
+
+# ------------------------------------------------------------------------------------------------ stamps
+@pytest.fixture
+def files(tmp_path) -> list[Path]:
+    paths = [tmp_path / name for name in ("a", "b")]
+    for path in paths:
+        path.write_bytes(b"content")
+    aged(*paths)
+    return paths
+
+
+def test_a_stamp_stays_while_the_files_do_in_whatever_order(files):
+    assert files_stamp(files) == files_stamp(files[::-1])
+    assert files_stamp(files) is not None
+    assert files_stamp(files) != files_stamp(files[:1])
+
+
+@pytest.mark.parametrize("how", ["content", "same size and time", "another name", "another file of that name"])
+def test_a_stamp_changes_with_the_files(files, how):
+    before, told = files_stamp(files), files[0].stat()
+    if how == "content":
+        files[0].write_bytes(b"other content")
+    elif how == "same size and time":
+        files[0].write_bytes(b"CONTENT")
+        os.utime(files[0], ns=(told.st_atime_ns, told.st_mtime_ns))
+    elif how == "another name":
+        files[0] = files[0].rename(files[0].with_name("c"))
+    else:
+        shutil.copy2(files[0], files[0].with_name("copy"))
+        files[0].with_name("copy").replace(files[0])
+    assert files_stamp(files) != before
+    aged(*files)
+    assert files_stamp(files) not in (before, None)
+
+
+def test_fresh_files_links_and_what_cannot_be_asked_have_no_stamp(tmp_path, files):
+    (tmp_path / "fresh").write_bytes(b"x")
+    assert files_stamp([*files, tmp_path / "fresh"]) is None
+    assert files_stamp([tmp_path / "none"]) is None
+    (tmp_path / "link").symlink_to(files[0])
+    assert files_stamp([tmp_path / "link"]) is None
+    assert folder_stamp(tmp_path) is None
+    assert folder_stamp(tmp_path / "none") is None
+
+
+# ------------------------------------------------------------------------------------------------ the index
+def test_the_index_comes_back_and_any_program_can_read_it(tmp_path):
+    index = StudyIndex(visits={FACTS.key: FACTS}, inputs={"stamp": InputFacts("sum", "2026-01-02")})
+    assert write_index(tmp_path, index)
+    assert not write_index(tmp_path, index), "the same index is not written again"
+    assert read_index(tmp_path) == index
+    with sqlite3.connect(tmp_path / "index.sqlite") as base:
+        assert base.execute("SELECT status, n_discs FROM visits").fetchall() == [("done", 5)]
+    base.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"no database", b"SQLite format 3\0" + bytes(100)])
+def test_an_index_that_is_none_is_an_empty_one(tmp_path, content):
+    (tmp_path / "index.sqlite").write_bytes(content)
+    assert read_index(tmp_path) == StudyIndex()
+    assert read_index(tmp_path / "none") == StudyIndex()
+
+
+def test_an_index_of_another_version_is_an_empty_one(tmp_path):
+    write_index(tmp_path, StudyIndex(visits={FACTS.key: FACTS}))
+    base = sqlite3.connect(tmp_path / "index.sqlite")
+    base.execute("PRAGMA user_version = 99")
+    base.commit()
+    base.close()
+    assert read_index(tmp_path) == StudyIndex()
+
+
+def test_facts_without_every_check_sum_have_no_basis():
+    assert FACTS.basis is None
+    sums = dict.fromkeys(("images_sha256", "labels_sha256", "maps_settings_sha256", "labels_settings_sha256"), "x")
+    assert replace(FACTS, **sums).basis is not None
+
+
+# ------------------------------------------------------------------------------------------------ a study with one
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory) -> Path:
+    study = small_study(tmp_path_factory.mktemp("index") / "study")
+    for _ in range(2):  # the second run finds outputs old enough for stamps
+        run_study(visits_of(study), settings_of(study))
+        time.sleep(2.1)
+    run_study(visits_of(study), settings_of(study))
+    return study
+
+
+@pytest.fixture
+def study(measured, tmp_path) -> Path:
+    """A copy of the measured study with an index that knows it."""
+    shutil.copytree(measured, tmp_path / "study")
+    time.sleep(2.1)
+    run_study(visits_of(tmp_path / "study"), settings_of(tmp_path / "study"))
+    return tmp_path / "study"
+
+
+def settings_of(study: Path, **changes: object) -> RunSettings:
+    return RunSettings(out=study / "out", protocol=Protocol(), labels_dir=study / "labels", **changes)
+
+
+def visits_of(study: Path, known: bool = True):
+    inputs = read_index(study / "out").inputs if known else None
+    return find_visits(study, Protocol(), ignore=(study / "out", study / "labels"), key=None, known=inputs)
+
+
+def plan_of(study: Path, **changes: object) -> dict[str, tuple[str, str]]:
+    plan = plan_visits(visits_of(study), settings_of(study, **changes), read_index(study / "out"))
+    return {one.visit.key: (one.decision.action, one.decision.why) for one in plan}
+
+
+SKIPPED = ("skip", "nothing has changed since its last run")
+
+
+def test_an_unchanged_study_is_planned_without_reading_a_pixel_or_an_output(study, monkeypatch):
+    def fail(*args: object, **keywords: object) -> None:
+        raise AssertionError("read")
+
+    monkeypatch.setattr("t2disc.store.manifest._sha256", fail)
+    monkeypatch.setattr("t2disc.study.find._identities", fail)
+    monkeypatch.setattr("t2disc.study.basis._of_images", fail)
+    monkeypatch.setattr("t2disc.store.records.json.loads", fail)
+    assert set(plan_of(study).values()) == {SKIPPED}
+
+
+def test_what_the_index_says_is_what_no_index_would_say(study):
+    with_index = plan_of(study)
+    dates = [visit.acquisition_date for visit in visits_of(study)]
+    (study / "out" / "index.sqlite").unlink()
+    assert plan_of(study) == with_index
+    assert [visit.acquisition_date for visit in visits_of(study)] == dates
+
+
+def test_a_changed_input_is_seen_though_size_and_time_are_as_they_were(study):
+    path = sorted((study / "P1" / "baseline" / "scan").iterdir())[0]
+    told, content = path.stat(), bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(told.st_atime_ns, told.st_mtime_ns))
+    plan = plan_of(study)
+    assert plan["sub-P1/ses-baseline"] == ("run", "other files than at the last run")
+    assert plan["sub-P1/ses-month12"] == SKIPPED
+
+
+@pytest.mark.parametrize("how", ["a bit", "a bit, its time kept", "lost", "added"])
+def test_a_changed_output_is_seen(study, how):
+    path = next((study / "out" / "sub-P1" / "ses-baseline" / "anat").glob("*_T2map.nii.gz"))
+    told, content = path.stat(), bytearray(path.read_bytes())
+    if how == "lost":
+        path.unlink()
+    elif how == "added":
+        path.with_name("more.txt").touch()
+    else:
+        content[40] ^= 1
+        path.write_bytes(content)
+        if how != "a bit":
+            os.utime(path, ns=(told.st_atime_ns, told.st_mtime_ns))
+    assert plan_of(study)["sub-P1/ses-baseline"][0] == "run"
+
+
+def test_the_index_made_again_is_the_index(study):
+    before = read_index(study / "out")
+    (study / "out" / "index.sqlite").unlink()
+    assert rebuild_index(study / "out") == 2
+    assert read_index(study / "out").visits == before.visits
+    seen = survey(study / "out")
+    assert [each.facts for each in seen] == [before.visits[key] for key in sorted(before.visits)]
+    assert all(each.is_whole for each in seen)
+
+
+def test_only_and_redo_choose_visits(study):
+    assert plan_of(study, redo=("ses-month12",))["sub-P1/ses-month12"] == ("run", "asked for again")
+    plan = plan_of(study, only=("sub-P1/ses-base*",), redo=("sub-P1",))
+    assert plan["sub-P1/ses-baseline"][0] == "run"
+    assert plan["sub-P1/ses-month12"] == ("skip", "others alone are asked for")
+    for name in ("only", "redo"):
+        with pytest.raises(ArgumentInvalid, match=f"--{name}"):
+            plan_of(study, **{name: ("sub-P9",)})
+
+
+def test_only_leaves_the_tables_whole_and_new_visits_of_others_out(study):
+    sound_visit(study / "P1" / "month24", "20260102")
+    before = (study / "out" / "discs.tsv").read_bytes()
+    outcome = run_study(visits_of(study), settings_of(study, only=("ses-baseline",)))
+    assert [record.session_id for record in outcome.records] == ["ses-baseline", "ses-month12"]
+    assert (study / "out" / "discs.tsv").read_bytes() == before
+
+
+# ------------------------------------------------------------------------------------------------ verify
+def test_outputs_as_published_have_nothing_against_them(study):
+    n_files, findings = verify_outputs(study / "out")
+    assert findings == ()
+    assert n_files > 60
+
+
+N_FLIPS = 100
+
+
+def test_any_bit_that_is_flipped_names_its_file(study):
+    out = study / "out"
+    own = [path for path in sorted(out.rglob("*")) if path.is_file() and is_listed(path.relative_to(out))]
+    assert len(own) > 60
+    for n in range(N_FLIPS):
+        path = own[n * 7 % len(own)]
+        content = path.read_bytes()
+        at = n * 7919 % len(content)
+        path.write_bytes(content[:at] + bytes([content[at] ^ (1 << n % 8)]) + content[at + 1 :])
+        named = [str(finding.path) for finding in verify_outputs(out)[1]]
+        assert path.relative_to(out).as_posix() in named or path.name == "manifest.json", path.name
+        assert named, "a manifest that was changed is noticed, if not by name"
+        path.write_bytes(content)
+    assert verify_outputs(out)[1] == ()
+
+
+def is_listed(path: Path) -> bool:
+    """Files that a manifest lists, and manifests; not the logs, the index, and what describes the dataset."""
+    described = {"index.sqlite", "README.md", "dataset_description.json", ".bidsignore"}
+    return path.parts[0] != "logs" and path.name not in described
+
+
+def test_lost_added_and_linked_files_are_named(study):
+    out = study / "out"
+    folder = out / "sub-P1" / "ses-baseline"
+    next(folder.glob("anat/*_S0map.nii.gz")).unlink()
+    (folder / "more.txt").touch()
+    linked = next(folder.glob("anat/*_T2map.json"))
+    linked.rename(out / "elsewhere.json")
+    linked.symlink_to(out / "elsewhere.json")
+    (out / "discs.tsv").unlink()
+    found = {finding.path.name: finding.what for finding in verify_outputs(out)[1]}
+    assert found == {
+        "sub-P1_ses-baseline_S0map.nii.gz": "missing",
+        "more.txt": "not listed",
+        linked.name: "changed",
+        "discs.tsv": "missing",
+    }
+
+
+def test_a_visit_that_was_exchanged_with_its_manifest_is_noticed(study):
+    """A folder that is whole in itself, yet not the one that the tables were made from."""
+    out = study / "out"
+    shutil.rmtree(out / "sub-P1" / "ses-baseline")
+    shutil.copytree(out / "sub-P1" / "ses-month12", out / "sub-P1" / "ses-baseline")
+    assert any("ses-baseline/manifest.json" in str(finding) for finding in verify_outputs(out)[1])
+
+
+def test_a_study_manifest_that_is_none_is_told(study):
+    (study / "out" / "manifest.json").write_text("{}")
+    assert read_study_manifest(study / "out") is None
+    assert [str(each) for each in verify_outputs(study / "out")[1]] == ["manifest.json: no manifest of t2disc"]
+
+
+def test_tables_that_were_changed_are_written_again(study):
+    before = tree(study / "out")
+    (study / "out" / "discs.tsv").write_text("mine")
+    run_study(visits_of(study), settings_of(study))
+    assert tree(study / "out") == before
