@@ -97,7 +97,7 @@ def opened(browser: Any) -> bytes:
 
     browser.execute_script("document.querySelector('button.open-visit').click()")
     state = browser.find_element("id", "planes-state")
-    WebDriverWait(browser, 120).until(lambda _: "is open" in state.text)
+    WebDriverWait(browser, 120).until(lambda _: "Loading" not in state.text and "Choose" not in state.text)
     browser.execute_script("document.getElementById('planes').scrollIntoView()")
     canvas = browser.find_element("css selector", "#planes-stage canvas")
     ActionChains(browser).move_to_element(canvas).pause(1).perform()
