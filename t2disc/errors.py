@@ -28,10 +28,11 @@ path or a header value of a patient.
     │                                   levels-slipped · visits-unalike
     ├── StudyError                      study-not-found · no-visits · layout-unclear · name-collision
     │                                   participants-invalid · visit-order-unknown · pseudonym-key-missing
-    ├── UsageError                      protocol-invalid · model-unknown · argument-invalid
+    ├── UsageError                      protocol-invalid · model-unknown · argument-invalid · study-locked
     ├── InstallError                    weights-damaged
     ├── StoreError                      disk-full · permission-denied · output-busy · write-failed
     │                                   outputs-damaged · ratings-damaged · reading-set-damaged
+    │                                   audit-damaged
     ├── ChildError                      child-crashed · out-of-memory · time-limit
     └── InternalError                   internal-error
 """
@@ -528,6 +529,12 @@ class ModelUnknown(UsageError):
     todo = "choose one of the models named"
 
 
+class StudyLocked(UsageError):
+    code = "study-locked"
+    expected = "no change to the outputs of a locked study without a reason"
+    todo = "tell it with --reason, or unlock the study with t2disc lock --unlock"
+
+
 class ArgumentInvalid(UsageError, ValueError):
     code = "argument-invalid"
     todo = "correct the call"
@@ -587,6 +594,12 @@ class RatingsDamaged(StoreError):
     code = "ratings-damaged"
     expected = "each line as it was written, after the one before it"
     todo = "bring the file of ratings back from a copy; nothing is added to it as it is"
+
+
+class AuditDamaged(StoreError):
+    code = "audit-damaged"
+    expected = "each line of audit.jsonl as it was written, after the one before it"
+    todo = "bring audit.jsonl back from a copy; nothing is added to it as it is"
 
 
 class ReadingSetDamaged(StoreError):

@@ -45,7 +45,10 @@ def small_study(folder: Path) -> Path:
     return folder
 
 
+VOLATILE = {"index.sqlite", "audit.jsonl"}
+
+
 def tree(folder: Path) -> dict[str, bytes]:
-    """Return the bytes of every file below ``folder`` but the logs and the index, which tells times and inodes."""
+    """Return the bytes of every file below ``folder`` but the logs, the index and the audit, which tell times."""
     paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    return {name: path.read_bytes() for name, path in paths.items() if "logs/" not in name and name != "index.sqlite"}
+    return {name: path.read_bytes() for name, path in paths.items() if "logs/" not in name and name not in VOLATILE}

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -79,7 +78,7 @@ def test_the_later_line_is_the_later_word_though_the_clock_was_set_back(tmp_path
 
 def test_the_first_rating_is_on_the_disk_with_every_folder_that_was_made_for_it(tmp_path, monkeypatch):
     flushed: list[Path] = []
-    monkeypatch.setattr("t2disc.store.ratings.flush_folder", flushed.append)
+    monkeypatch.setattr("t2disc.store.chain.flush_folder", flushed.append)
     append_rating(tmp_path / "out" / "review", at(1))
     assert set(flushed) == {
         tmp_path / "out" / "review" / "ratings",
@@ -184,17 +183,14 @@ def test_a_line_that_was_tampered_with_is_found_and_nothing_is_added(tmp_path, h
     assert path.read_bytes() == before
 
 
-def test_a_field_that_is_no_rating_s_is_found_though_its_check_sum_is_right(tmp_path):
-    from t2disc.store import ratings
+def test_a_line_whose_check_sum_is_right_and_that_is_no_rating_is_found(tmp_path):
+    from t2disc.store.chain import append_entries
 
-    entry = json.loads(ratings._line(RATING, ratings._FIRST))
-    del entry["sha256"]
-    entry["word"] = "good"
-    (tmp_path / "ratings").mkdir()
-    line = ratings._canonical(entry | {"sha256": ratings._sha256(entry)})
-    (tmp_path / "ratings" / "r1.jsonl").write_bytes(line + b"\n")
-    with pytest.raises(RatingsDamaged, match="other fields"):
-        read_ratings(tmp_path)
+    for wrong in ({**asdict(RATING), "word": "good"}, {"word": "pass"}, {**asdict(RATING), "reader": 5}):
+        (tmp_path / "ratings" / "r1.jsonl").unlink(missing_ok=True)
+        append_entries(tmp_path / "ratings" / "r1.jsonl", [wrong], RatingsDamaged)
+        with pytest.raises(RatingsDamaged, match="other fields"):
+            read_ratings(tmp_path)
 
 
 # ------------------------------------------------------------------------------------------------ what they say

@@ -13,7 +13,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from slices import series, write
-from studies import label_map, small_study, sound_visit, tree
+from studies import VOLATILE, label_map, small_study, sound_visit, tree
 from typer.testing import CliRunner, Result
 
 from t2disc import find_visits
@@ -334,7 +334,7 @@ def test_a_correction_touches_its_visit_alone_and_no_map(folder):
     now = tree(out)
     written = {name for name, stat in stats(out).items() if stat != touched.get(name) and "logs/" not in name}
     visit_files = {name.removeprefix("sub-P1/ses-baseline/") for name in written if name.startswith("sub-P1/")}
-    tables = {"discs.tsv", "changes.tsv", "roi_sensitivity.tsv", "visits.tsv", "manifest.json", "index.sqlite"}
+    tables = {"discs.tsv", "changes.tsv", "roi_sensitivity.tsv", "visits.tsv", "manifest.json", *VOLATILE}
     assert {name for name in written if "/" not in name} == tables
     assert not any(name.startswith("sub-P1/ses-month12") for name in written)
     for name in MAPS:

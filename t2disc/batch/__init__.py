@@ -1,5 +1,6 @@
 """What to run, and running it: one bad visit never stops the others."""
 
+from t2disc.batch.audit import Author, lock_study
 from t2disc.batch.faults import as_refusal
 from t2disc.batch.limits import usable_cores
 from t2disc.batch.plan import Decision, Earlier, Wanted, decide
@@ -11,6 +12,7 @@ from t2disc.batch.task import Effort
 from t2disc.batch.visits import Planned, inputs_that_changed, plan_visits
 
 __all__ = [
+    "Author",
     "Decision",
     "Earlier",
     "Effort",
@@ -23,6 +25,7 @@ __all__ = [
     "as_refusal",
     "decide",
     "inputs_that_changed",
+    "lock_study",
     "plan_visits",
     "rebuild_index",
     "run_study",

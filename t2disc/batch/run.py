@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from t2disc import store, study
+from t2disc.batch.audit import Author, audit_run
+from t2disc.batch.locked import refuse_locked
 from t2disc.batch.pairs import run_pairs
 from t2disc.batch.progress import Reporter, Silent
 from t2disc.batch.settings import RunSettings
@@ -55,6 +57,8 @@ def run_study(visits: Sequence[Visit], settings: RunSettings, reporter: Reporter
     ------
     ArgumentInvalid
         ``argument-invalid``: the output folder holds another dataset.
+    StudyLocked
+        ``study-locked``: the study is locked, something would change, and no reason was given.
     StoreError
         ``output-busy``, ``disk-full``, ``permission-denied`` or ``write-failed``: the run stops, earlier results are
         untouched. Whatever else goes wrong with a visit puts that visit in quarantine.
@@ -65,11 +69,14 @@ def run_study(visits: Sequence[Visit], settings: RunSettings, reporter: Reporter
         reporter.run_started(len(visits))
         index = store.read_index(settings.out)
         plan = plan_visits(visits, settings, index)
+        if n_changing := sum(planned.decision.action != "skip" for planned in plan):
+            refuse_locked(settings.out, f"{n_changing} visits would be measured", settings.reason)
         ended = run_visits(plan, settings, reporter)
         records = tuple(record for record, _ in ended)
         pairs = run_pairs(study.pairs_of(records, settings.protocol.study.visit_order), settings, reporter)
         summary = _summary(records, pairs, settings.protocol)
         write_tables(summary, records, pairs, settings)
+        audit_run(settings.out, plan, Author.of_this_process(settings.reason))
         _write_index(plan, records, settings, index)
         strangers = (*_strangers(settings.out, records), *_strange_pairs(settings.out, records, pairs))
         warnings = (*strangers, *summary.warnings)

@@ -41,6 +41,7 @@ class RunSettings:
     timeout_s: float | None = TIMEOUT_S  # of a child, s
     only: tuple[str, ...] = ()  # participants or visits, as sub-X or sub-X/ses-Y with * and ?; () for all
     redo: tuple[str, ...] = ()  # those that are measured again though nothing has changed
+    reason: str = ""  # why a study is run again; a locked one is not without
     analyse: VisitStory = study.analyse_visit  # goes to the children by its name, as a module's function
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from t2disc import __version__, store, study
+from t2disc.batch.locked import refuse_locked
 from t2disc.batch.settings import RunSettings
 
 
@@ -26,6 +27,8 @@ def write_tables(
     ------
     StoreError
         ``disk-full``, ``permission-denied`` or ``write-failed``.
+    StudyLocked
+        ``study-locked``: they would change, the study is locked, and no reason was given.
     """
     out, before = settings.out, store.read_study_manifest(settings.out)
     folders = {name: sha256 for name, sha256 in _folders(out, records, pairs) if sha256 is not None}
@@ -34,6 +37,7 @@ def write_tables(
     )
     if before is not None and replace(before, files={}) == now and _stand(before, out):
         return
+    refuse_locked(out, "the tables would change", settings.reason)
     names = study.write_summary(out, summary)
     files = {name: sha256 for name in names if (sha256 := store.file_sha256(out / name)) is not None}
     store.write_study_manifest(out, replace(now, files=files))

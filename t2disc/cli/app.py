@@ -94,6 +94,9 @@ def fit(
         bool, typer.Option("--dry-run", help="Tell what would be done with every visit, and why; write nothing.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome, or the plan, as JSON.")] = False,
+    reason: Annotated[
+        str, typer.Option("--reason", help="Why the study is run again, for its audit log; a locked study needs one.")
+    ] = "",
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -132,6 +135,7 @@ def fit(
             only=tuple(only),
             redo=tuple(redo),
             as_json=as_json,
+            reason=reason,
         )
         raise typer.Exit(int(run_plan(request) if dry_run else run_fit(request, console)))
 
@@ -193,6 +197,20 @@ def explain(
         from t2disc.cli.looking import run_explain
 
         raise typer.Exit(int(run_explain(out, visit)))
+
+
+@app.command(epilog=_EXITS)
+def lock(
+    out: Outputs,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the audit log.")],
+    unlock: Annotated[bool, typer.Option("--unlock", help="Take the lock away.")] = False,
+) -> None:
+    """Lock OUT: from then on t2disc fit changes nothing in it without --reason."""
+    with coded_exits():
+        _stderr()
+        from t2disc.cli.looking import run_lock
+
+        raise typer.Exit(int(run_lock(out, reason, unlock=unlock)))
 
 
 @app.command(epilog=_EXITS)

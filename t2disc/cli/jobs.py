@@ -37,6 +37,7 @@ class FitRequest:
     only: tuple[str, ...] = ()
     redo: tuple[str, ...] = ()
     as_json: bool = False
+    reason: str = ""
     timeout_s: float = 1800.0
 
 
@@ -289,6 +290,7 @@ def _settings(request: FitRequest, protocol: Protocol) -> RunSettings:
         timeout_s=request.timeout_s,
         only=request.only,
         redo=request.redo,
+        reason=request.reason,
     )
 
 

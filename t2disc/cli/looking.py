@@ -141,6 +141,19 @@ def _explanation(record: VisitRecord) -> list[str]:
     return lines
 
 
+def run_lock(out: Path, reason: str, *, unlock: bool) -> ExitCode:
+    """Lock or unlock the outputs, and say so."""
+    from t2disc.batch import Author, lock_study
+    from t2disc.cli.show import stdout_console
+    from t2disc.store import recorded_keys
+
+    if not recorded_keys(out):
+        raise StudyNotFound(_EMPTY, expected=_EXPECTED)
+    lock_study(out, Author.of_this_process(reason), unlock=unlock)
+    stdout_console().print("unlocked" if unlock else "locked: t2disc fit changes nothing here without --reason")
+    return ExitCode.DONE
+
+
 def run_index(out: Path) -> ExitCode:
     """Make the index of the outputs again."""
     from t2disc.batch import rebuild_index

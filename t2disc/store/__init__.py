@@ -1,5 +1,6 @@
 """Every byte t2disc writes passes through here: whole or absent, never torn."""
 
+from t2disc.store.audit import AUDIT, Audit, AuditEntry, append_audit, read_audit
 from t2disc.store.bids import (
     dataset_files,
     echo_files,
@@ -64,9 +65,12 @@ from t2disc.store.verify import Finding, verify_outputs
 from t2disc.store.visits import publish_visit, sweep_leftovers
 
 __all__ = [
+    "AUDIT",
     "INDEX",
     "MANIFEST",
     "STUDY_MANIFEST",
+    "Audit",
+    "AuditEntry",
     "Basis",
     "BlindedRead",
     "ChangeRow",
@@ -96,6 +100,7 @@ __all__ = [
     "VisitFacts",
     "VisitRecord",
     "VisitRow",
+    "append_audit",
     "append_rating",
     "colour_of",
     "dataset_files",
@@ -126,6 +131,7 @@ __all__ = [
     "quality_files",
     "quantity_of",
     "rating_files",
+    "read_audit",
     "read_first_echo",
     "read_index",
     "read_pair_record",

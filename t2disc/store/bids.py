@@ -61,6 +61,7 @@ _IGNORED_BY_VALIDATOR = (
     "checks.*",
     "index.html",
     "index.sqlite",
+    "audit.jsonl",
     "**/*_report.html",
     "review/",
     "logs/",

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from io import BufferedRandom
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -17,12 +11,11 @@ from typing import Any
 from t2disc import __version__
 from t2disc.errors import ArgumentInvalid, RatingsDamaged
 from t2disc.model.ratings import Rating
-from t2disc.store.files import flush_folder, storing
+from t2disc.store.chain import append_entries, parse_chain
+from t2disc.store.files import storing
 
 _FOLDER = "ratings"
-_FIRST = "0" * 64  # stands before the first line
 _FIELDS = tuple(field.name for field in fields(Rating))
-_writing = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,20 +40,7 @@ def append_rating(folder: Path, rating: Rating) -> None:
         ``ratings-damaged``: the reader's file is not as it was written; nothing is added to it.
     """
     path = folder / _FOLDER / f"{rating.reader.casefold()}.jsonl"
-    with storing(path.name):
-        is_new = not path.exists()
-        made = [one for one in (path.parent, *path.parent.parents) if not one.exists()]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _writing, path.open("a+b") as stream, _locked(stream):
-            stream.seek(0)
-            kept = _parsed(stream.read())
-            torn_end = b"" if kept.ends_whole else b"\n"
-            stream.write(torn_end + _line(rating, kept.last_sha256))
-            stream.flush()
-            os.fsync(stream.fileno())
-        if is_new:
-            for one in (path.parent, *(new.parent for new in made)):
-                flush_folder(one)
+    append_entries(path, [asdict(rating) | {"version": __version__}], RatingsDamaged)
 
 
 def read_ratings(folder: Path, reader: str = "") -> KeptRatings:
@@ -86,83 +66,15 @@ def _timed(ratings: Sequence[Rating]) -> Iterator[tuple[str, Rating]]:
     yield from zip(accumulate((rating.rated_utc for rating in ratings), max), ratings, strict=True)
 
 
-# ------------------------------------------------------------------------------------------------ lines
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Parsed:
-    ratings: tuple[Rating, ...]
-    n_torn: int
-    last_sha256: str
-    ends_whole: bool
+def _parsed(content: bytes) -> KeptRatings:
+    """Return the ratings of one reader's file, as they follow each other there."""
+    chain = parse_chain(content, RatingsDamaged)
+    return KeptRatings(ratings=tuple(_rating(entry) for entry in chain.entries), n_torn=chain.n_torn)
 
 
-def _line(rating: Rating, previous: str) -> bytes:
-    entry = asdict(rating) | {"version": __version__, "previous": previous}
-    return _canonical(entry | {"sha256": _sha256(entry)}) + b"\n"
-
-
-def _canonical(entry: dict[str, Any]) -> bytes:
-    return json.dumps(entry, sort_keys=True, ensure_ascii=True).encode("ascii")
-
-
-def _sha256(entry: dict[str, Any]) -> str:
-    return hashlib.sha256(_canonical(entry)).hexdigest()
-
-
-def _parsed(content: bytes) -> _Parsed:
-    """Return the ratings of one reader's file after its chain has been followed.
-
-    A line that is no JSON was cut off by a crash before it was confirmed, and its reader was told so: it is counted
-    and passed over. Anything else that does not fit is damage.
-    """
-    ratings: list[Rating] = []
-    previous, n_torn = _FIRST, 0
-    *lines, rest = content.split(b"\n")
-    for line in [*lines, *([rest] if rest else [])]:
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError):
-            n_torn += 1
-            continue
-        rating, previous = _checked(entry, previous)
-        ratings.append(rating)
-    return _Parsed(ratings=tuple(ratings), n_torn=n_torn, last_sha256=previous, ends_whole=not rest)
-
-
-def _checked(entry: Any, previous: str) -> tuple[Rating, str]:
-    """Return a line's rating and its check sum.
-
-    Raises
-    ------
-    RatingsDamaged
-        ``ratings-damaged``.
-    """
-    if not isinstance(entry, dict):
-        raise RatingsDamaged("a line of ratings that is none")
-    said = str(entry.pop("sha256", ""))
-    if entry.get("previous") != previous:
-        raise RatingsDamaged("a line of ratings that does not follow the one before it")
-    if said != _sha256(entry):
-        raise RatingsDamaged("a line of ratings that is not as it was written")
+def _rating(entry: Mapping[str, object]) -> Rating:
+    told: dict[str, Any] = {name: entry.get(name) for name in _FIELDS}
     try:
-        return Rating(**{name: entry[name] for name in _FIELDS}), said
-    except (LookupError, TypeError, AttributeError, ArgumentInvalid):
-        raise RatingsDamaged("a line of ratings with other fields") from None
-
-
-@contextmanager
-def _locked(stream: BufferedRandom) -> Iterator[None]:
-    """Keep other processes of this machine, or of the file server where it knows locks, from the file meanwhile."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: one server per reader and machine is the rule there
-        yield
-        return
-    try:
-        fcntl.flock(stream.fileno(), fcntl.LOCK_EX)
-    except OSError:  # a file system without locks
-        yield
-        return
-    try:
-        yield
-    finally:
-        fcntl.flock(stream.fileno(), fcntl.LOCK_UN)
+        return Rating(**told)
+    except (TypeError, AttributeError, ArgumentInvalid):
+        raise RatingsDamaged("a line with other fields than a rating has") from None

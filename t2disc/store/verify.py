@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from t2disc.store.audit import read_audit
 from t2disc.store.manifest import MANIFEST, file_sha256
 from t2disc.store.pairs import pair_folder, recorded_pairs
 from t2disc.store.records import recorded_keys
 from t2disc.store.studymanifest import STUDY_MANIFEST, StudyManifest, read_study_manifest
 
-What = Literal["changed", "missing", "not listed", "no manifest of t2disc"]
+What = Literal["changed", "missing", "not listed", "no manifest of t2disc", "not as the audit tells"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,20 +32,35 @@ def verify_outputs(out: Path) -> tuple[int, tuple[Finding, ...]]:
     """Read every file that a manifest lists, and return how many there are and which are not as they were published.
 
     The manifest of the study lists the tables, and the manifest of each visit and pair; these list their own files.
-    Reports, logs, ratings and the index can be made again, or guard themselves, and are not looked at.
+    The audit log tells of the latest state of each. Reports, logs, ratings and the index can be made again, or guard
+    themselves, and are not looked at.
+
+    Raises
+    ------
+    AuditDamaged
+        ``audit-damaged``: a line of the audit log was changed or taken out.
     """
-    study = read_study_manifest(out)
+    study, told = read_study_manifest(out), read_audit(out).states
     if study is None:
         found = [Finding(path=PurePosixPath(STUDY_MANIFEST), what="no manifest of t2disc")]
         study = StudyManifest(version="", settings_sha256="", folders={}, files={})
     else:
-        found = list(_tables(out, study))
+        found = [*_untold(out, study, told), *_tables(out, study)]
     n_files = len(study.files)
     for name in sorted({*study.folders, *_folders(out)}):
         n_listed, wrong = _folder(out, name, study.folders.get(name))
         n_files += n_listed
         found += wrong
     return n_files, tuple(found)
+
+
+def _untold(out: Path, study: StudyManifest, told: Mapping[str, str | None]) -> Iterator[Finding]:
+    """Yield manifests that are not the ones the audit log told of last."""
+    now = {**study.folders, STUDY_MANIFEST: file_sha256(out / STUDY_MANIFEST)}
+    for target, sha256 in sorted(told.items()):
+        if target in now and sha256 != now[target]:
+            path = PurePosixPath(target)
+            yield Finding(path=path if target == STUDY_MANIFEST else path / MANIFEST, what="not as the audit tells")
 
 
 def _tables(out: Path, study: StudyManifest) -> Iterator[Finding]:

@@ -1,0 +1,111 @@
+"""The audit log of a study: who changed which outputs when and why, in a file that only grows, chained line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+from t2disc import __version__
+from t2disc.errors import ArgumentInvalid, AuditDamaged
+from t2disc.store.chain import append_entries, parse_chain
+from t2disc.store.files import storing
+
+AUDIT = "audit.jsonl"
+MOST_REASON = 400
+"""Characters of a reason."""
+
+Action = Literal["run", "relabel", "compare", "tables", "found", "lock", "unlock"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """One change.
+
+    Attributes
+    ----------
+    who
+        User of the computer, or ``T2DISC_USER``.
+    utc
+        When, as ``2026-11-28T09:30:00.123Z``.
+    action
+        ``run`` or ``relabel`` of a visit, ``compare`` of a pair, ``tables``; ``found``, what no entry tells of: a run
+        that was cut off, or a change from outside; ``lock`` and ``unlock``.
+    target
+        Folder below the outputs, ``manifest.json`` of the tables, or ``.`` for the study.
+    why
+        What the run decided it for.
+    reason
+        What whoever started it gave as reason.
+    before_sha256, after_sha256
+        Of the target's manifest; ``None`` where there was, or is, none.
+    """
+
+    who: str
+    utc: str
+    action: Action
+    target: str
+    why: str = ""
+    reason: str = ""
+    before_sha256: str | None = None
+    after_sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.reason) > MOST_REASON or not self.reason.isprintable():
+            raise ArgumentInvalid("a reason that is too long or has line breaks", expected=f"{MOST_REASON} characters")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """A study's audit log; ``n_torn`` lines were cut off while written."""
+
+    entries: tuple[AuditEntry, ...] = ()
+    n_torn: int = 0
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether the study was locked, and not unlocked since."""
+        locks = [entry.action for entry in self.entries if entry.action in ("lock", "unlock")]
+        return bool(locks) and locks[-1] == "lock"
+
+    @property
+    def states(self) -> Mapping[str, str | None]:
+        """The latest check sum of each target."""
+        return {entry.target: entry.after_sha256 for entry in self.entries if entry.target != "."}
+
+
+def read_audit(out: Path) -> Audit:
+    """Read the audit log of ``out``; an empty one where there is none.
+
+    Raises
+    ------
+    AuditDamaged
+        ``audit-damaged``: a line was changed or taken out.
+    """
+    with storing(AUDIT):
+        content = (out / AUDIT).read_bytes() if (out / AUDIT).exists() else b""
+    chain = parse_chain(content, AuditDamaged)
+    return Audit(entries=tuple(_entry(each) for each in chain.entries), n_torn=chain.n_torn)
+
+
+def append_audit(out: Path, entries: Sequence[AuditEntry]) -> None:
+    """Add entries to the audit log, and return once they are on the disk.
+
+    Raises
+    ------
+    StoreError
+        ``disk-full``, ``permission-denied``, ``write-failed`` or ``audit-damaged``.
+    """
+    if entries:
+        append_entries(out / AUDIT, [asdict(each) | {"version": __version__} for each in entries], AuditDamaged)
+
+
+_FIELDS = tuple(each.name for each in fields(AuditEntry))
+
+
+def _entry(told: Mapping[str, object]) -> AuditEntry:
+    try:
+        return AuditEntry(**{name: told[name] for name in _FIELDS})  # type: ignore[arg-type] # the chain vouches
+    except (LookupError, TypeError, AttributeError, ArgumentInvalid):
+        raise AuditDamaged("a line with other fields than an entry has") from None
