@@ -53,7 +53,7 @@ def test_ratings_tells_agreement_and_differences(out, tmp_path, capsys):  # noqa
     assert t2disc("ratings", copy) == 0
     printed = capsys.readouterr().out
     assert "6 ratings of 2 readers" in printed
-    assert "r1 and r2 agree on 2 of 3, weighted kappa 0.40" in printed
+    assert "r1 and r2: the same word for 2 of 3, weighted kappa 0.40" in printed
     assert "sub-P2 visit-baseline-slices: r1 pass, r2 fail" in printed
     rows = (copy / "review" / "disagreements.tsv").read_text().splitlines()
     assert len(rows) == 2
@@ -62,9 +62,15 @@ def test_ratings_tells_agreement_and_differences(out, tmp_path, capsys):  # noqa
     assert t2disc("ratings", copy) == 4
 
 
+def test_ratings_of_a_folder_that_holds_none_are_refused_and_nothing_is_written(tmp_path, capsys):
+    assert t2disc("ratings", tmp_path) == 2
+    assert "[study-not-found]" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_tables_say_what_their_columns_mean(out, tmp_path):  # noqa: F811
     assert t2disc("ratings", out, "-o", tmp_path) == 0
-    for name in ("ratings", "disagreements"):
+    for name in ("ratings", "disagreements", "agreement"):
         head = (tmp_path / f"{name}.tsv").read_text().splitlines()[0].split("\t")
         assert list(json.loads((tmp_path / f"{name}.json").read_text())) == head
 

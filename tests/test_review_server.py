@@ -284,6 +284,13 @@ def test_a_rating_that_cannot_be_is_not_kept(client, shelf, changes, status):
     assert shelf.kept == []
 
 
+def test_a_name_that_no_reader_can_have_is_told_before_anything_is_rated(client):
+    status, _, body = client.get("/ratings?reader=%20%2F")
+    assert status == 400
+    assert "letters, digits, spaces" in json.loads(body)["words"]
+    assert client.get("/ratings?reader=Jos%C3%A9%20B")[0] == 200
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000])
 def test_a_body_that_is_no_rating_is_refused(client, shelf, body):
     assert client.post(body)[0] == 400

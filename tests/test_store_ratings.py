@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from t2disc.errors import ArgumentInvalid, RatingsDamaged
 from t2disc.model.ratings import WORDS, Rating
-from t2disc.qc.ratings import agreements, current_ratings, disagreements, weighted_kappa
+from t2disc.qc.ratings import agreements, current_ratings, disagreements, self_agreements, weighted_kappa
 from t2disc.store import append_rating, read_ratings
 
 SHA256 = "a" * 64
@@ -47,6 +48,9 @@ def at(second: int, **changes: object) -> Rating:
         {"reader": ""},
         {"reader": "../R1"},
         {"reader": "x" * 41},
+        {"reader": " R1"},
+        {"reader": "R1\u202e"},
+        {"reader": "-R1"},
         {"rated_sha256": "A" * 64},
         {"rated_utc": "yesterday"},
     ],
@@ -105,6 +109,17 @@ def test_a_reader_s_own_come_back_though_another_s_file_is_damaged(tmp_path):
     with pytest.raises(RatingsDamaged):
         read_ratings(tmp_path, "R2")
     assert read_ratings(tmp_path, "../ratings/r1").ratings == ()
+
+
+@pytest.mark.parametrize("name", ["Dr A", "José", "O'Neill", "Анна", "R.1_b-c"])
+def test_readers_have_names_as_people_have(tmp_path, name):
+    append_rating(tmp_path, at(1, reader=name))
+    append_rating(tmp_path, at(2, reader=unicodedata.normalize("NFD", name.upper())))
+    (path,) = (tmp_path / "ratings").iterdir()
+    assert path.name.isascii()
+    assert "/" not in path.name
+    assert len(read_ratings(tmp_path, name).ratings) == 2
+    assert len(current_ratings(read_ratings(tmp_path).ratings)) == 1
 
 
 def test_an_empty_folder_holds_no_rating(tmp_path):
@@ -225,6 +240,15 @@ def test_what_two_readers_saw_in_different_pictures_is_counted_apart():
     (found,) = agreements(ratings)
     assert (found.n_common, found.n_unlike) == (2, 1)
     assert [one.n_unlike for one in agreements([at(1), at(2, reader="R2")])] == [0]
+
+
+def test_a_reader_is_compared_with_himself_on_visits_that_were_read_twice():
+    visits = {"AAA": ("sub-1", "ses-1"), "BBB": ("sub-1", "ses-1"), "CCC": ("sub-2", "ses-1")}
+    ratings = [at(n, subject=code, word=word) for n, (code, word) in enumerate(zip(visits, WORDS, strict=True))]
+    ratings += [at(9, subject=code, reader="R2") for code in visits]
+    ratings += [at(10, subject="AAA", reader="R3")]
+    found = self_agreements(ratings, visits)
+    assert [(one.readers, one.n_common, one.n_equal) for one in found] == [(("r1", "r1"), 1, 0), (("r2", "r2"), 1, 1)]
 
 
 def test_kappa_is_that_of_a_worked_example():

@@ -281,6 +281,19 @@ def test_ratings_unblind_with_the_key_alone(made, tmp_path):
     assert "R1 pass, R2 fail".lower() in (tmp_path / "open" / "disagreements.tsv").read_text()
 
 
+def test_visits_that_were_read_twice_tell_how_far_a_reader_agrees_with_himself(out, tmp_path):
+    folder, key = tmp_path / "reads", tmp_path / "key.json"
+    make_reading_set(out, folder, key, n_repeats=2)
+    desk = ReadingDesk(folder)
+    for code in desk.subjects:
+        desk.keep(rated(desk, code))
+    assert export_ratings(folder).agreements == ()
+    (own,) = export_ratings(folder, tmp_path / "open", key).agreements
+    assert (own.readers, own.n_common, own.n_equal) == (("r1", "r1"), 2, 2)
+    rows = (tmp_path / "open" / "agreement.tsv").read_text().splitlines()
+    assert rows[1].split("\t")[:4] == ["r1", "r1", "2", "2"]
+
+
 def test_unblinded_tables_do_not_go_where_readers_look(made):
     folder, key = made
     for place in (None, folder, folder / "sub"):

@@ -56,9 +56,9 @@ def coded_exits(study: Path | None = None) -> Iterator[None]:
     except (typer.Exit, typer.BadParameter, BrokenPipeError):
         raise
     except KeyboardInterrupt:
-        _leave("interrupted; visits that are done stay done", ExitCode.INTERRUPTED)
+        _leave("interrupted; what is done stays done", ExitCode.INTERRUPTED)
     except Terminated:
-        _leave("terminated; visits that are done stay done", ExitCode.TERMINATED)
+        _leave("terminated; what is done stays done", ExitCode.TERMINATED)
     except StudyNotFound as error:
         _leave(f"{error} (given: {study})" if study else str(error), exit_code(error))
     except T2DiscError as error:

@@ -87,7 +87,8 @@ def _show(console: Console, done: RatingsExported) -> None:
     for one in done.agreements:
         kappa = f", weighted kappa {one.kappa:.2f}" if one.kappa == one.kappa else ""
         unlike = f"; {one.n_unlike} in pictures that are not the same" if one.n_unlike else ""
-        words = f"{one.readers[0]} and {one.readers[1]} agree on {one.n_equal} of {one.n_common}{kappa}{unlike}"
+        other = "at a second reading" if one.readers[0] == one.readers[1] else f"and {one.readers[1]}"
+        words = f"{one.readers[0]} {other}: the same word for {one.n_equal} of {one.n_common}{kappa}{unlike}"
         console.print(words, markup=False)
     for difference in done.differences[:_MOST_DIFFERENCES]:
         said = ", ".join(f"{reader} {word}" for reader, word in difference.words)
@@ -95,4 +96,6 @@ def _show(console: Console, done: RatingsExported) -> None:
         console.print(f"    {where}: {said}", markup=False)
     if len(done.differences) > _MOST_DIFFERENCES:
         console.print(f"    and {len(done.differences) - _MOST_DIFFERENCES} more")
-    console.print(f"Tables    {done.folder / 'ratings.tsv'}, disagreements.tsv", markup=False, soft_wrap=True)
+    console.print(
+        f"Tables    {done.folder / 'ratings.tsv'}, disagreements.tsv, agreement.tsv", markup=False, soft_wrap=True
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,10 +16,30 @@ WORDS: tuple[Word, ...] = ("pass", "unsure", "fail")
 MOST_COMMENT = 400
 """Characters of a comment."""
 
-_READER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+_READER = re.compile(r"[^\W_][\w .'-]{0,39}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+
+
+READER_RULE = "a reader's name of at most 40 letters, digits, spaces, '.', '_', '-', that begins with a letter or digit"
+_EXPECTED = {
+    "level": "a disc such as L4/L5",
+    "word": f"a word of {', '.join(WORDS)}",
+    "comment": f"a comment in one line of at most {MOST_COMMENT} characters",
+    "reader": READER_RULE,
+}
+
+
+def is_reader(name: str) -> bool:
+    """Tell whether a text can be a reader's name."""
+    composed = unicodedata.normalize("NFC", name)  # a letter and its accent may come apart
+    return bool(_READER.fullmatch(composed)) and name.isprintable() and name == name.strip()
+
+
+def same_reader(name: str) -> str:
+    """Return what tells readers apart: their names whatever the case, and however accents are encoded."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +59,7 @@ class Rating:
     comment
         In the reader's words, on the figure.
     reader
-        Who rated: letters, digits, ``.``, ``_``, ``-``.
+        Who rated: at most 40 letters, digits, spaces, ``.``, ``_``, ``-`` and ``'``, beginning with a letter or digit.
     rated_sha256
         Check sum of what the reader saw (:attr:`~t2disc.model.report.ReportFigure.sha256`).
     rated_utc
@@ -59,8 +80,7 @@ class Rating:
         if wrong:
             raise ArgumentInvalid(
                 f"a rating whose {', '.join(wrong)} cannot be",
-                expected="a reader's name of letters, digits, '.', '_' or '-', a word of pass, unsure, fail, a disc "
-                f"such as L4/L5, and a comment of at most {MOST_COMMENT} characters",
+                expected=" and ".join(_EXPECTED[name] for name in wrong if name in _EXPECTED) or "what the page sent",
             )
 
     def _checks(self) -> dict[str, bool]:
@@ -70,7 +90,7 @@ class Rating:
             "level": self.level in ("", *LEVELS),
             "word": self.word in ("", *WORDS),
             "comment": len(self.comment) <= MOST_COMMENT and self.comment.isprintable(),
-            "reader": bool(_READER.fullmatch(self.reader)),
+            "reader": is_reader(self.reader),
             "rated_sha256": bool(_SHA256.fullmatch(self.rated_sha256)),
             "rated_utc": bool(_UTC.fullmatch(self.rated_utc)),
         }
@@ -78,4 +98,4 @@ class Rating:
     @property
     def place(self) -> tuple[str, str, str, str]:
         """What it is a statement on, and whose: the key under which the latest one counts."""
-        return self.reader.casefold(), self.subject, self.figure, self.level
+        return same_reader(self.reader), self.subject, self.figure, self.level

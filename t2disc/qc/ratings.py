@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TypeVar
 
-from t2disc.model.ratings import WORDS, Rating, Word
+from t2disc.model.ratings import WORDS, Rating, Word, same_reader
 
 _Said = TypeVar("_Said", bound=str)
 Item = tuple[str, str, str]  # subject, figure, level
@@ -71,6 +71,47 @@ def agreements(ratings: Iterable[Rating]) -> tuple[ReaderAgreement, ...]:
     return tuple(_agreement(pair, words, seen) for pair in combinations(readers, 2))
 
 
+def self_agreements(ratings: Iterable[Rating], visits: Mapping[str, object]) -> tuple[ReaderAgreement, ...]:
+    """Return how far each reader agrees with himself on visits that were read twice.
+
+    Parameters
+    ----------
+    ratings
+        Of a blinded set.
+    visits
+        What each read code stands for, by its key: two codes of one visit are its two readings.
+    """
+    codes: defaultdict[object, list[str]] = defaultdict(list)
+    for code, visit in sorted(visits.items()):
+        codes[visit].append(code)
+    twice = [pair for own in codes.values() for pair in combinations(own, 2)]
+    words = _words(current_ratings(ratings))
+    readers = sorted({reader for said in words.values() for reader in said})
+    found = {reader: list(_both(reader, twice, words)) for reader in readers}
+    return tuple(
+        ReaderAgreement(
+            readers=(reader, reader),
+            n_common=len(pairs),
+            n_equal=sum(one == other for one, other in pairs),
+            kappa=weighted_kappa(pairs),
+        )
+        for reader, pairs in found.items()
+        if pairs
+    )
+
+
+def _both(
+    reader: str, twice: Iterable[tuple[str, str]], words: Mapping[Item, Mapping[str, Word]]
+) -> Iterator[tuple[Word, Word]]:
+    """Yield a reader's words at both readings of each figure and disc."""
+    for one, other in twice:
+        for subject, figure, level in words:
+            if subject == one:
+                said = words[one, figure, level].get(reader), words.get((other, figure, level), {}).get(reader)
+                if said[0] and said[1]:
+                    yield said[0], said[1]
+
+
 def weighted_kappa(pairs: Sequence[tuple[Word, Word]]) -> float:
     """Return Cohen's kappa with linear weights, of two readers' words on the same things.
 
@@ -92,7 +133,7 @@ def _words(ratings: Iterable[Rating]) -> Mapping[Item, Mapping[str, Word]]:
     words: defaultdict[Item, dict[str, Word]] = defaultdict(dict)
     for rating in ratings:
         if rating.word:
-            words[rating.subject, rating.figure, rating.level][rating.reader.casefold()] = rating.word
+            words[rating.subject, rating.figure, rating.level][same_reader(rating.reader)] = rating.word
     return words
 
 
@@ -101,7 +142,7 @@ def _seen(ratings: Iterable[Rating]) -> Mapping[Item, Mapping[str, str]]:
     seen: defaultdict[Item, dict[str, str]] = defaultdict(dict)
     for rating in ratings:
         if rating.word:
-            seen[rating.subject, rating.figure, rating.level][rating.reader.casefold()] = rating.rated_sha256
+            seen[rating.subject, rating.figure, rating.level][same_reader(rating.reader)] = rating.rated_sha256
     return seen
 
 

@@ -42,7 +42,7 @@ from t2disc.store.pairs import (
 )
 from t2disc.store.provenance import Basis, LabelFacts
 from t2disc.store.qualityback import StoredQuality, read_quality
-from t2disc.store.rating_table import DisagreementRow, RatingRow, rating_files
+from t2disc.store.rating_table import AgreementRow, DisagreementRow, RatingRow, rating_files
 from t2disc.store.ratings import KeptRatings, append_rating, read_ratings
 from t2disc.store.readback import StoredVisit, read_first_echo, read_visit
 from t2disc.store.reading import (
@@ -69,6 +69,7 @@ __all__ = [
     "INDEX",
     "MANIFEST",
     "STUDY_MANIFEST",
+    "AgreementRow",
     "Audit",
     "AuditEntry",
     "Basis",

@@ -42,6 +42,18 @@ class DisagreementRow:
     session_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreementRow:
+    """How far two readers agree, or one with himself at two readings."""
+
+    reader: str
+    other: str
+    n_common: int
+    n_equal: int
+    n_unlike: int
+    kappa: float
+
+
 _WHO: tuple[Column[RatingRow], ...] = (
     Column("participant_id", f"{PARTICIPANT}; n/a while blinded", lambda row: row.participant_id),
     Column("session_id", "Visit that a read code stands for; n/a while blinded", lambda row: row.session_id),
@@ -69,9 +81,27 @@ DISAGREEMENT_COLUMNS: tuple[Column[DisagreementRow], ...] = (
 )
 
 
-def rating_files(rows: Sequence[RatingRow], differing: Sequence[DisagreementRow]) -> tuple[StoredFile, ...]:
-    """Return ``ratings.tsv`` and ``disagreements.tsv`` with their data dictionaries."""
+AGREEMENT_COLUMNS: tuple[Column[AgreementRow], ...] = (
+    Column("reader", "A reader", lambda row: row.reader),
+    Column("other", "Another; or the same, where visits were read twice and the key was given", lambda row: row.other),
+    Column("n_common", "Figures and discs that both rated, or rated at both readings", lambda row: row.n_common),
+    Column("n_equal", "Those with the same word", lambda row: row.n_equal),
+    Column("n_unlike", "Those whose pictures were not the same", lambda row: row.n_unlike),
+    Column(
+        "weighted_kappa",
+        "Cohen's kappa with linear weights (pass, unsure, fail); n/a where one word was given throughout",
+        lambda row: row.kappa,
+        decimals=3,
+    ),
+)
+
+
+def rating_files(
+    rows: Sequence[RatingRow], differing: Sequence[DisagreementRow], agreeing: Sequence[AgreementRow]
+) -> tuple[StoredFile, ...]:
+    """Return ``ratings.tsv``, ``disagreements.tsv`` and ``agreement.tsv`` with their data dictionaries."""
     return (
         *table("ratings", RATING_COLUMNS, rows),
         *table("disagreements", DISAGREEMENT_COLUMNS, differing),
+        *table("agreement", AGREEMENT_COLUMNS, agreeing),
     )

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass, fields
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from t2disc import __version__
 from t2disc.errors import ArgumentInvalid, RatingsDamaged
-from t2disc.model.ratings import Rating
+from t2disc.model.ratings import Rating, same_reader
 from t2disc.store.chain import append_entries, parse_chain
 from t2disc.store.files import storing
 
@@ -39,7 +40,7 @@ def append_rating(folder: Path, rating: Rating) -> None:
     RatingsDamaged
         ``ratings-damaged``: the reader's file is not as it was written; nothing is added to it.
     """
-    path = folder / _FOLDER / f"{rating.reader.casefold()}.jsonl"
+    path = folder / _FOLDER / _file_name(rating.reader)
     append_entries(path, [asdict(rating) | {"version": __version__}], RatingsDamaged)
 
 
@@ -54,11 +55,17 @@ def read_ratings(folder: Path, reader: str = "") -> KeptRatings:
     RatingsDamaged
         ``ratings-damaged``: a line was changed, taken out, or is no rating.
     """
-    files = [path for path in sorted((folder / _FOLDER).glob("*.jsonl")) if reader.casefold() in ("", path.stem)]
+    wanted = _file_name(reader) if reader else ""
+    files = [path for path in sorted((folder / _FOLDER).glob("*.jsonl")) if wanted in ("", path.name)]
     with storing("the ratings"):
         kept = [_parsed(path.read_bytes()) for path in files]
     timed = sorted((pair for one in kept for pair in _timed(one.ratings)), key=lambda pair: pair[0])
     return KeptRatings(ratings=tuple(rating for _, rating in timed), n_torn=sum(one.n_torn for one in kept))
+
+
+def _file_name(reader: str) -> str:
+    """Return the name of a reader's file: what is no plain letter or digit as UTF-8 in hexadecimal, as in addresses."""
+    return f"{quote(same_reader(reader), safe='')}.jsonl"
 
 
 def _timed(ratings: Sequence[Rating]) -> Iterator[tuple[str, Rating]]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from t2disc import store
-from t2disc.errors import ArgumentInvalid
+from t2disc.errors import ArgumentInvalid, StudyNotFound
+from t2disc.model.ratings import same_reader
 from t2disc.study.desks import REVIEW
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class RatingsExported:
 
 
 def export_ratings(source: Path, folder: Path | None = None, key_file: Path | None = None) -> RatingsExported:
-    """Write ``ratings.tsv`` and ``disagreements.tsv`` of a study or of a reading set.
+    """Write ``ratings.tsv``, ``disagreements.tsv`` and ``agreement.tsv`` of a study or of a reading set.
 
     Parameters
     ----------
@@ -43,7 +44,8 @@ def export_ratings(source: Path, folder: Path | None = None, key_file: Path | No
         Where the tables go; beside the ratings unless told otherwise. With a key it must be told, and may not be
         the reading set: whoever reads there must not find who is who.
     key_file
-        Key of the reading set: participants and visits join the read codes.
+        Key of the reading set: participants and visits join the read codes, and visits that were read twice tell how
+        far each reader agrees with himself.
 
     Raises
     ------
@@ -51,11 +53,15 @@ def export_ratings(source: Path, folder: Path | None = None, key_file: Path | No
         ``ratings-damaged``.
     ReadingSetDamaged
         ``reading-set-damaged``: the key is not that of this set.
+    StudyNotFound
+        ``study-not-found``: ``source`` is neither.
     ArgumentInvalid
         ``argument-invalid``: a key for what is not blinded, or no place for unblinded tables.
     """
-    from t2disc.qc.ratings import agreements, current_ratings, disagreements
+    from t2disc.qc.ratings import agreements, current_ratings, disagreements, self_agreements
 
+    if not store.is_reading_set(source) and not store.recorded_keys(source):
+        raise StudyNotFound("a folder that holds no readings", expected="the outputs of t2disc fit, or of t2disc blind")
     home = source if store.is_reading_set(source) else source / REVIEW
     visits = _unblinded(source, key_file) if key_file else {}
     target = _target(source, home, folder, is_unblinded=bool(key_file))
@@ -63,21 +69,23 @@ def export_ratings(source: Path, folder: Path | None = None, key_file: Path | No
     latest = current_ratings(kept.ratings)
     times = Counter(rating.place for rating in kept.ratings)
     differing = disagreements(latest)
+    agreeing = (*agreements(latest), *self_agreements(latest, visits))
     rows = []
     for rating in sorted(latest, key=lambda rating: (rating.subject, rating.figure, rating.level, rating.reader)):
         participant_id, session_id = visits.get(rating.subject, (None, None))
         n_earlier = times[rating.place] - 1
         row = store.RatingRow(rating=rating, n_earlier=n_earlier, participant_id=participant_id, session_id=session_id)
         rows.append(row)
-    for file in store.rating_files(rows, [_difference(one, visits) for one in differing]):
+    tables = (rows, [_difference(one, visits) for one in differing], [_agreement(one) for one in agreeing])
+    for file in store.rating_files(*tables):
         store.update_file(target.joinpath(*file.path.parts), file.content)
     return RatingsExported(
         folder=target,
         n_ratings=len(latest),
-        n_readers=len({rating.reader.casefold() for rating in latest}),
+        n_readers=len({same_reader(rating.reader) for rating in latest}),
         n_torn=kept.n_torn,
         differences=differing,
-        agreements=agreements(latest),
+        agreements=agreeing,
     )
 
 
@@ -97,6 +105,17 @@ def _target(source: Path, home: Path, folder: Path | None, *, is_unblinded: bool
             todo="name one with -o",
         )
     return folder
+
+
+def _agreement(one: ReaderAgreement) -> store.AgreementRow:
+    return store.AgreementRow(
+        reader=one.readers[0],
+        other=one.readers[1],
+        n_common=one.n_common,
+        n_equal=one.n_equal,
+        n_unlike=one.n_unlike,
+        kappa=one.kappa,
+    )
 
 
 def _difference(one: Disagreement, visits: dict[str, Visit]) -> store.DisagreementRow:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from t2disc.errors import ArgumentInvalid, StoreError, T2DiscError
-from t2disc.model.ratings import Rating
+from t2disc.model.ratings import READER_RULE, Rating, is_reader
 from t2disc.qc.ratings import current_ratings, disagreements
 from t2disc.qc.review.desk import VOLUMES, Desk
 from t2disc.qc.review.guard import Gate, Request, is_entrance
@@ -149,6 +149,8 @@ class ReviewSite:
 
         ``seen`` has the check sum of what each was said of, by disc (empty for the figure): pages tell what is old.
         """
+        if reader and not is_reader(reader):
+            raise ArgumentInvalid("a name that no reader can have", expected=READER_RULE, todo="type another name")
         own = self._desk.ratings(reader) if reader else ()
         tree: dict[str, dict[str, dict[str, Any]]] = {}
         for one in current_ratings(own):

@@ -25,11 +25,18 @@
   }
 
   function load() {
-    window.localStorage.setItem("t2disc-reader", reader.value);
-    fetch("/ratings?reader=" + encodeURIComponent(reader.value)).then(function (answer) {
-      if (!answer.ok) throw new Error(String(answer.status));
-      return answer.json();
-    }).then(function (tree) { show(tree.ratings); }).catch(function () { state.textContent = "The server does not answer."; });
+    const name = reader.value.trim();
+    window.localStorage.setItem("t2disc-reader", name);
+    fetch("/ratings?reader=" + encodeURIComponent(name)).then(function (answer) {
+      return answer.json().then(function (tree) {
+        if (!answer.ok) throw new Error(tree.words);
+        show(tree.ratings);
+        state.classList.remove("wrong");
+      });
+    }).catch(function (error) {
+      state.textContent = error instanceof TypeError ? "The server does not answer." : error.message;
+      state.classList.add("wrong");
+    });
   }
 
   reader.value = window.localStorage.getItem("t2disc-reader") || "";

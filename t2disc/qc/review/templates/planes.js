@@ -66,7 +66,7 @@ function volumeModel(visit, name, others) {
 function tellPlace(place) {
   const values = Object.fromEntries(place.values.map((one) => [String(one.name).replace(".nii.gz", ""), one.value]));
   const level = shown ? shown.levels.find((one) => one.value === Math.round(values.discs || 0)) : null;
-  const t2 = values.T2 > 0 ? "T2 " + values.T2.toFixed(1) + " ms" : "no T2 on a disc";
+  const t2 = values.T2 > 0 ? "T2 " + values.T2.toFixed(1) + " ms" : level ? "no T2 here" : "not on a disc";
   const [right, anterior, superior] = place.mm;
   const where = [right < 0 ? "L" : "R", Math.abs(right).toFixed(0), anterior < 0 ? "P" : "A",
     Math.abs(anterior).toFixed(0), superior < 0 ? "I" : "S", Math.abs(superior).toFixed(0)].join(" ");
