@@ -56,6 +56,21 @@ def test_the_page_of_corrections_does_what_it_says(clone):
     assert ["correction" in line for line in visits[1:]] == [True, False, False, False]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="the page's lines are for a POSIX shell")
+def test_a_core_lab_comes_from_an_empty_folder_to_a_released_table(clone):
+    lines = "".join(blocks(ROOT / "docs" / "core_lab.md", "bash"))
+    script = f't2disc() {{ "{sys.executable}" -m t2disc "$@"; }}\n{lines}'
+    done = subprocess.run(["bash", "-euc", script], cwd=clone, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert "refused: 2" in done.stdout
+    assert "[study-locked]" in done.stderr
+    assert "0 not as published" in done.stdout
+    assert "late visit, query 12" in done.stdout
+    assert "sub-P001/ses-baseline relabel other labels" in " ".join(done.stdout.split())
+    changes = (clone / "results" / "changes.tsv").read_text()
+    assert "ses-month24" in changes
+
+
 def test_the_python_of_the_readme_runs(clone, capsys):
     code = "\n".join(blocks(ROOT / "README.md", "python"))
     exec(compile(code, "README.md", "exec"), {})
