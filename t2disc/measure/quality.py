@@ -43,16 +43,18 @@ def measure_quality(quality: FitQuality, discs: DiscLabels) -> tuple[DiscQuality
 
 
 def _measure_region(quality: FitQuality, inside: NDArray[np.bool_], level: str, region: str) -> DiscQuality:
-    chi2_red = quality.chi2_red[inside]
+    places = np.unravel_index(np.flatnonzero(inside), inside.shape)  # the maps' planes do not lie in this order
+    chi2_red, r2 = quality.chi2_red[places], quality.r2[places]
+    degrees_of_freedom = quality.degrees_of_freedom[places]
     return DiscQuality(
         level=level,
         region=region,
-        n_judged=int(np.count_nonzero(np.isfinite(quality.r2[inside]))),
-        chi2_red_median=_median(chi2_red / _law_median(quality.degrees_of_freedom[inside])),
-        r2_median=_median(quality.r2[inside]),
-        odd_even_median=_median(quality.odd_even[inside]),
-        decay_variance_median=_median(quality.decay_variance[inside]),
-        poor_fit_share=_poor_fit_share(chi2_red, quality.degrees_of_freedom[inside]),
+        n_judged=int(np.count_nonzero(np.isfinite(r2))),
+        chi2_red_median=_median(chi2_red / _law_median(degrees_of_freedom)),
+        r2_median=_median(r2),
+        odd_even_median=_median(quality.odd_even[places]),
+        decay_variance_median=_median(quality.decay_variance[places]),
+        poor_fit_share=_poor_fit_share(chi2_red, degrees_of_freedom),
     )
 
 

@@ -28,6 +28,7 @@ MOST_SLICES = 8  # spread evenly over the stack
 BODY_FRACTION = 0.1  # of the first image's 99th percentile, above which a pixel is body
 MOST_STEPS = 16
 SETTLED_MM = 0.01  # a step that moves no place of the body by more ends the search
+SETTLED_PIXELS = 0.005  # or more than this share of a pixel of the level
 REACH_MM = 15.0  # motions beyond are not believed
 DISTRUST = 1.5  # power of the unexplained variance by which a pixel counts less
 LEAST_REST = 1e-5  # unexplained variance, as a share of the mean square, that costs no trust
@@ -211,8 +212,9 @@ class _Found(NamedTuple):
 
 
 def _search(level: Level, moving: Floats, motion: Matrix) -> _Found:
-    """Step until the motion settles."""
+    """Step until the motion settles; a coarse level need not settle finer than the next one looks."""
     trust, found = level.weight, _Found(motion)
+    settled_mm = max(SETTLED_MM, SETTLED_PIXELS * min(level.pixel_mm))
     for number in range(MOST_STEPS):
         fit = _local_fit(level, moving, found.motion)
         if number < TRUST_STEPS:
@@ -220,11 +222,11 @@ def _search(level: Level, moving: Floats, motion: Matrix) -> _Found:
         step, standard_error_mm = _step(level, fit, trust)
         if step is None:
             return _Found(found.motion)
-        is_settled = _largest(step, level.body_mm) <= SETTLED_MM
-        found = _Found(found.motion @ np.linalg.inv(step), standard_error_mm, _clarity(level, fit), is_settled)
+        is_settled = _largest(step, level.body_mm) <= settled_mm
+        found = _Found(found.motion @ np.linalg.inv(step), standard_error_mm, is_settled=is_settled)
         if is_settled:
             break
-    return found
+    return found._replace(clarity=_clarity(level, fit))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

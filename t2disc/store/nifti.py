@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _ORTHOGONAL_TOLERANCE = 1e-4  # cosine between voxel axes
-_LEVEL = 6  # of compression
+_LEVEL = 1  # of compression: half the time of level 6, 3 % more bytes, on maps that are noise to zlib
 
 
 def nifti_bytes(
