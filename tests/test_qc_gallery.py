@@ -592,6 +592,20 @@ def test_missing_discs_and_means_stand_beside_the_row():
     assert any(text.startswith("mean +21.5 % (") for text in words)
 
 
+def test_changes_of_non_evaluable_visits_are_seen_and_counted_and_in_no_mean():
+    shown = [replace(one, is_evaluable=one.participant_id != PEOPLE[0]) for one in study_of()]
+    figure = qc.plot_cohort(shown)
+    assert [mark.get_marker() for mark in marks_of(figure, 0)].count("x") == 1
+    words = texts(figure)
+    assert any(text.startswith("mean +22.0 % (") for text in words), "of 21, 22 and 23"
+    assert "4 discs; 3 of 3 exceed" in words
+    assert "1 of non-evaluable visits left out" in words
+    assert "2 of non-evaluable visits left out" in words
+    none = texts(qc.plot_cohort([replace(one, is_evaluable=False) for one in study_of()]))
+    assert "no usable change" in none
+    assert not any("left out" in text for text in texts(qc.plot_cohort(study_of())))
+
+
 def test_a_study_of_one_site_has_no_rows_of_sites():
     one = [replace(change, site=None) for change in study_of()]
     assert len(qc.plot_cohort(one).axes[0].get_yticklabels()) == 2

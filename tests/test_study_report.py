@@ -7,6 +7,7 @@ import io
 import math
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,16 @@ from test_qc_report import checked
 
 from t2disc.batch import RunSettings, run_study
 from t2disc.cli import main
-from t2disc.errors import StudyNotFound
+from t2disc.errors import OutputsDamaged, StudyNotFound
+from t2disc.model import MatchCode
 from t2disc.model.checks import GRADES
 from t2disc.model.protocol import FitSettings, Protocol, StudySettings
 from t2disc.study import draw_plot, expected_visits, find_visits, read_key, read_protocol, write_reports
 from t2disc.study.pseudonym import KEY_VARIABLE, pseudonym
-from t2disc.study.report.gather import gather
+from t2disc.study.report.gather import gather, in_order
+from t2disc.study.report.index import index_rows
+from t2disc.study.report.made import fit_line
+from t2disc.study.report.words import OTHER_GRADES, number
 
 CANARY = "CANARY<b>"
 KEPT = """
@@ -116,9 +121,157 @@ def test_grades_and_open_checks_stand_in_the_pages_where_the_protocol_expects_an
     assert word in GRADES
     assert word != "optimal", "no scan of 7 T is among them"
     assert (copy / "index.html").read_text().count(f">{word}</td>") >= 2
+    assert OTHER_GRADES in html, "the outputs hold none"
     write_reports(copy)
     assert "Checks at" not in (copy / "sub-P1" / "sub-P1_report.html").read_text()
+    assert OTHER_GRADES not in (copy / "sub-P1" / "sub-P1_report.html").read_text()
     assert (copy / "index.html").read_text().count(f">{word}</td>") <= 1  # the refused visit is graded anyhow
+
+
+# ------------------------------------------------------------------------------------------------ grades
+FIELD = "[checks.scan]\nfield_strength_t = { expected = 7.0 }\n"
+HARMLESS = '[checks.scan]\nfield_strength_t = { expected = 7.0, severity = "minor" }\n'
+
+
+@pytest.fixture(scope="module")
+def judged(out, tmp_path_factory) -> Path:
+    """Outputs whose tables hold grades: every visit is non-evaluable, for no scan is of 7 T."""
+    copy = tmp_path_factory.mktemp("judged") / "out"
+    shutil.copytree(out, copy)
+    for table, heading, row in (
+        ("visits", "grade", lambda cells: "non-evaluable"),
+        ("visits", "grade_reasons", lambda cells: "field_strength_t deviates (major); n_echoes deviates (minor)"),
+    ):
+        lines = (copy / f"{table}.tsv").read_text().splitlines()
+        place = lines[0].split("\t").index(heading)
+        rows = [line.split("\t") for line in lines[1:]]
+        written = [[*cells[:place], row(cells), *cells[place + 1 :]] for cells in rows]
+        (copy / f"{table}.tsv").write_text("\n".join([lines[0], *map("\t".join, written)]) + "\n")
+    heads = (copy / "checks.tsv").read_text().splitlines()[0]
+    checks = "".join(
+        f"sub-P1\tses-{visit}\tn/a\tn/a\tscan\tfield_strength_t\tmajor\tdeviation\t7 T\t3 T\n"
+        for visit in ("baseline", "month12")
+    )
+    (copy / "checks.tsv").write_text(f"{heads}\n{checks}")
+    return copy
+
+
+def test_without_a_protocol_grades_and_checks_are_those_of_the_outputs(judged, tmp_path):
+    copy = tmp_path / "out"
+    shutil.copytree(judged, copy)
+    write_reports(copy)
+    html, index = (copy / "sub-P1/sub-P1_report.html").read_text(), (copy / "index.html").read_text()
+    assert "Checks at ses-baseline: non-evaluable" in html
+    assert OTHER_GRADES not in html + index
+    assert index.count(">non-evaluable</td>") == 3
+    write_reports(copy, Protocol())
+    assert (copy / "index.html").read_text() == index, "a protocol that asks nothing of visits gives no grade"
+    (tmp_path / "p.toml").write_text(HARMLESS)
+    write_reports(copy, read_protocol(tmp_path / "p.toml"))
+    for page in (copy / "sub-P1/sub-P1_report.html", copy / "index.html"):
+        assert OTHER_GRADES in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("table", "old", "new"),
+    [("visits", "non-evaluable", "splendid"), ("checks", "deviation", "whatever"), ("checks", "severity", "s")],
+)
+def test_a_table_that_was_changed_into_something_else_is_told(judged, tmp_path, table, old, new):
+    copy = tmp_path / "out"
+    shutil.copytree(judged, copy)
+    (copy / f"{table}.tsv").write_text((copy / f"{table}.tsv").read_text().replace(old, new))
+    with pytest.raises(OutputsDamaged, match=f"{table}.tsv"):
+        write_reports(copy)
+
+
+def test_outputs_without_tables_have_pages_without_grades(out, tmp_path):
+    copy = tmp_path / "out"
+    shutil.copytree(out, copy)
+    for name in ("visits.tsv", "checks.tsv"):
+        (copy / name).unlink()
+    write_reports(copy)
+    assert "quarantined [slice-missing]; non-evaluable" in (copy / "sub-P1/sub-P1_report.html").read_text()
+
+
+def test_why_a_visit_is_non_evaluable_stands_in_its_row_and_at_the_top_of_its_page(judged, tmp_path):
+    copy = tmp_path / "out"
+    shutil.copytree(judged, copy)
+    write_reports(copy)
+    reasons = "field_strength_t deviates (major); n_echoes deviates (minor)"
+    rows = re.findall(r"<tr data-grade.*?</tr>", (copy / "index.html").read_text(), re.DOTALL)
+    assert all(reasons in row for row in rows)
+    top = (copy / "sub-P1/sub-P1_report.html").read_text().split("</ul>")[0]
+    assert f"non-evaluable ({reasons})" in top
+    assert "ses-month12 since ses-baseline" in top
+    assert "ses-baseline and ses-month12 are non-evaluable" in top
+
+
+def test_what_speaks_against_a_match_stands_in_the_row_of_the_later_visit(out):
+    (participant,) = gather(out).participants
+    (pair,) = participant.pairs
+    facts = replace(pair.matches[0], codes=(MatchCode.POOR_FIT,))
+    doubtful = replace(participant, pairs=(replace(pair, matches=(facts, *pair.matches[1:])),))
+    by_visit = {row.session_id: row for row in index_rows(doubtful, {})}
+    assert MatchCode.POOR_FIT.value in by_visit["ses-month12"].review
+    assert MatchCode.POOR_FIT.value not in by_visit["ses-baseline"].review
+    failed = replace(participant, pairs=(replace(pair, code="levels-slipped"),))
+    assert "levels-slipped" in index_rows(failed, {})[1].review
+
+
+# ------------------------------------------------------------------------------------------------ words
+def footer(html: str) -> str:
+    return re.sub(r"<.*?>", "", html.split("<footer>")[1]).replace("&amp;", "&")
+
+
+def test_the_foot_of_a_page_claims_no_more_than_the_records_tell(out, judged, tmp_path):
+    for source, told in ((out, ""), (judged, " --protocol PROTOCOL")):
+        copy = tmp_path / source.name / told.strip()
+        shutil.copytree(source, copy)
+        write_reports(copy, command="t2disc report OUT")
+        models = "--models mono,rician"
+        for page in (copy / "index.html", copy / "sub-P1/sub-P1_report.html"):
+            line = f"t2disc fit STUDY -o OUT --labels LABELS {models}{told} && t2disc report OUT"
+            assert line in footer(page.read_text())
+            assert "in general form" in footer(page.read_text())
+    gathered = gather(out)
+    (one,) = gathered.participants
+    rows = [
+        replace(
+            row, record=replace(row.record, model_sensitivity=(), labels=replace(row.record.labels, kind="automatic"))
+        )
+        for row in one.visits
+    ]
+    assert fit_line(replace(gathered, participants=(replace(one, visits=tuple(rows)),))) == "t2disc fit STUDY -o OUT"
+
+
+def test_numbers_have_no_sign_before_0_and_what_is_missing_is_na():
+    assert number(-0.04, 1) == number(0.0004, 3, sign=True)[:3] == "0.0"
+    assert number(0.0004, 3, sign=True) == "0.000"
+    assert number(-0.06, 1) == "-0.1"
+    assert number(math.nan, 1) == "n/a"
+
+
+def test_the_table_of_changes_tells_repeatability_and_voxels(placed):
+    html = (placed / "OUT/sub-P1/sub-P1_report.html").read_text()
+    table = html.split("<caption>Change of median T2</caption>")[1].split("</table>")[0]
+    heads = re.findall(r"<th .*?>(.*?)</th>", table)
+    cells = dict(zip(heads, re.findall(r"<td>(.*?)</td>", table), strict=False))
+    assert cells["exceeds it"] == "no"
+    assert float(cells["repeatability (%)"]) > 0
+    assert int(cells["voxels at baseline"]) > 100
+    assert int(cells["at follow-up"]) > 100
+    assert "<td>-</td>" not in html
+    assert "Interval: of the change, for noise" in html
+
+
+def test_checks_that_all_passed_are_a_sentence_and_no_table_of_headings(out, tmp_path):
+    (tmp_path / "p.toml").write_text("[checks.scan]\nfield_strength_t = { expected = 3.0, tolerance = 9.0 }\n")
+    copy = tmp_path / "out"
+    shutil.copytree(out, copy)
+    write_reports(copy, read_protocol(tmp_path / "p.toml"))
+    html = (copy / "sub-P1" / "sub-P1_report.html").read_text()
+    assert "Checks at ses-baseline" not in html
+    assert "1 of 1 checks passed: optimal." in html
 
 
 def test_a_folder_without_outputs_is_refused(tmp_path):
@@ -254,6 +407,36 @@ def test_visits_that_were_expected_and_never_came_are_not_done(out, tmp_path):
     assert not (copy / "sub-p7").exists(), "nobody has a page without a visit"
     write_reports(copy)
     assert "never came" not in (copy / "index.html").read_text()
+
+
+def test_a_visit_that_never_came_stands_where_the_study_planned_it(out, tmp_path):
+    copy = tmp_path / "out"
+    shutil.copytree(out, copy)
+    protocol = Protocol(study=StudySettings(visit_order=("baseline", "month6", "month12", "month36", "month24")))
+    write_reports(copy, protocol)
+    planned = ["ses-baseline", "ses-month6", "ses-month12", "ses-month36", "ses-month24"]
+    assert re.findall(r'<td data-title="Visit">(.*?)</td>', (copy / "index.html").read_text()) == planned
+    html = (copy / "sub-P1/sub-P1_report.html").read_text()
+    assert re.findall(r"<h2>Visit (ses-\w+)", html) == planned
+    assert re.findall(r"<li>(ses-\w+): ", html) == planned
+    for where in ("sub-P1", "study"):
+        axes = draw_plot(copy, where, "trajectories", protocol).axes[0]
+        ticks = [tick.get_text() for tick in axes.get_xticklabels()]
+        assert ticks == [name.removeprefix("ses-") for name in planned]
+    values = axes.lines[-1].get_ydata()
+    assert [math.isfinite(value) for value in values] == [True, False, True, False, False]
+
+
+def test_visits_that_never_came_stand_between_those_that_did():
+    order = ("baseline", "month3", "month6", "month12")
+    assert in_order(["ses-baseline", "ses-extra", "ses-month12"], ["ses-month3", "ses-month6"], order) == (
+        "ses-baseline",
+        "ses-extra",
+        "ses-month3",
+        "ses-month6",
+        "ses-month12",
+    )
+    assert in_order(["ses-month3"], ["ses-any"], ()) == ("ses-month3", "ses-any")
 
 
 def test_a_participant_who_never_came_has_a_row_though_no_visit_is_named(tmp_path):

@@ -156,14 +156,14 @@ def run_report(out: Path, protocol_file: Path | None, study_dir: Path | None = N
     from t2disc import study
     from t2disc.cli.show import counted, stdout_console
 
-    protocol = study.read_protocol(protocol_file)
+    protocol = study.read_protocol(protocol_file) if protocol_file else None
     asked = " --protocol PROTOCOL" if protocol_file else ""
     told = f"{asked} --study STUDY" if study_dir else asked
     pages = study.write_reports(
         out,
         protocol,
         expected=study.expected_visits(protocol, study_dir),
-        command=f"t2disc fit STUDY -o OUT{asked} && t2disc report OUT{told}",
+        command=f"t2disc report OUT{told}",
         options=asked.strip(),
     )
     text = f"{counted(len(pages) - 1, 'report')} and {out / pages[-1]}"
@@ -179,7 +179,8 @@ def run_plot(
 
     kind = store.picture_kind(picture)
     chosen = tuple(level.strip() for level in levels.split(",")) if levels else ()
-    figure = study.draw_plot(out, where, name, study.read_protocol(protocol_file), levels=chosen)
+    protocol = study.read_protocol(protocol_file) if protocol_file else None
+    figure = study.draw_plot(out, where, name, protocol, levels=chosen)
     store.write_file(picture, store.picture_bytes(figure, kind))
     return ExitCode.DONE
 

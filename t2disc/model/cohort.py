@@ -22,6 +22,8 @@ class StudyChange:
         The participant's treated disc; ``None`` where none is named.
     site
         Key of the site that saw the participant; ``None`` where nobody tells.
+    is_evaluable
+        ``False`` where one of the two visits is graded ``non-evaluable``: shown, and left out of what is summed up.
     """
 
     participant_id: str
@@ -30,6 +32,7 @@ class StudyChange:
     baseline_session_id: str = "ses-baseline"
     index_level: str | None = None
     site: str | None = None
+    is_evaluable: bool = True
 
     @property
     def role(self) -> str:

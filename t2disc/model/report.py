@@ -167,7 +167,7 @@ class ParticipantPage:
     sections
         In order of reading.
     command
-        By which the outputs were made.
+        By which outputs and pages are made, in general form.
     version
         Of t2disc.
     """
@@ -192,15 +192,17 @@ class IndexRow:
     index_t2: str
     index_change: str
     report: str  # relative address of its report; empty where there is none
+    reasons: str = ""  # of the grade
     thumbnail: Picture | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexPage:
-    """The index of a study: every visit, and figures of the whole."""
+    """The index of a study: every visit, and figures of the whole; ``note`` is what must be known of all of it."""
 
     rows: tuple[IndexRow, ...]
     figures: tuple[ReportFigure, ...] = ()
+    note: str = ""
     command: str = ""
     version: str = ""
 

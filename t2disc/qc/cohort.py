@@ -33,6 +33,7 @@ _SHOWN_PCT = 97.0  # of the changes lie within the axis, the others are arrows a
 _BIN_SHARE, _STEP, _HIGHEST = 0.018, 0.085, 0.3  # of the axis; rows between dots of one bin; from a row's middle
 _END = 0.98  # where arrows stand, of the axis
 _MEAN_DOWN = 0.42  # below the row's middle
+_FAINT = 0.55  # of marks that the mean is not of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,18 +44,24 @@ class _Group:
     role: str
     pct: NDArray[np.float64]  # (N,) changes that are known, in the order given
     exceeds: tuple[bool | None, ...]  # (N,)
+    usable: NDArray[np.bool_]  # (N,) both visits can be used
     n_missing: int
+
+    @property
+    def usable_pct(self) -> NDArray[np.float64]:
+        """Changes ``(M,)`` that the mean is of."""
+        return self.pct[self.usable]
 
     @property
     def interval_pct(self) -> tuple[float, float]:
         """95 % interval of the mean change, from the spread between discs; NaN under two."""
         from scipy.stats import t
 
-        n = self.pct.size
-        if n < 2:
+        found = self.usable_pct
+        if found.size < 2:
             return math.nan, math.nan
-        half = float(t.ppf(0.975, n - 1) * self.pct.std(ddof=1) / math.sqrt(n))
-        return float(self.pct.mean()) - half, float(self.pct.mean()) + half
+        half = float(t.ppf(0.975, found.size - 1) * found.std(ddof=1) / math.sqrt(found.size))
+        return float(found.mean()) - half, float(found.mean()) + half
 
 
 def plot_cohort(
@@ -66,7 +73,9 @@ def plot_cohort(
     that region and level, hollow where it does not, grey where that is not known. The bar
     below the marks is the mean with its 95 % interval, from the spread between discs. The dark band is the smallest
     and the pale band the greatest repeatability over the levels. Beside each row stand the numbers: discs, missing
-    ones, mean, and how many exceed their band. An arrow marks a change beyond the axis.
+    ones, mean, and how many exceed their band. An arrow marks a change beyond the axis. Changes of which one visit is
+    graded non-evaluable are shown as faint crosses and counted beside the row; the mean and the count of those that
+    exceed their band are without them.
 
     Parameters
     ----------
@@ -131,13 +140,14 @@ def _groups(shown: Sequence[StudyChange]) -> list[_Group]:
 
 
 def _group(shown: Sequence[StudyChange], site: str, role: str) -> _Group:
-    own = [one.change for one in shown if one.role == role]
-    known = [change for change in own if math.isfinite(change.change_pct)]
+    own = [one for one in shown if one.role == role]
+    known = [one for one in own if math.isfinite(one.change.change_pct)]
     return _Group(
         site=site,
         role=role,
-        pct=np.array([change.change_pct for change in known], np.float64),
-        exceeds=tuple(change.exceeds_rc for change in known),
+        pct=np.array([one.change.change_pct for one in known], np.float64),
+        exceeds=tuple(one.change.exceeds_rc for one in known),
+        usable=np.array([one.is_evaluable for one in known], np.bool_),
         n_missing=len(own) - len(known),
     )
 
@@ -184,35 +194,50 @@ def _draw_bands(axes: Axes, shown: Sequence[StudyChange], reach_pct: float) -> l
 def _draw_group(axes: Axes, row: int, group: _Group, reach_pct: float) -> None:
     colour, marker = ROLE_COLOURS[group.role], ROLE_MARKERS[group.role]
     lifts = _lifts(group.pct, reach_pct)
-    for pct, lift, exceeds in zip(group.pct, lifts, group.exceeds, strict=True):
+    for pct, lift, exceeds, is_usable in zip(group.pct, lifts, group.exceeds, group.usable, strict=True):
         beyond = abs(pct) > reach_pct
         shape = (">" if pct > 0 else "<") if beyond else marker
         end_pct = _END * reach_pct if beyond else reach_pct
         shown_pct = min(max(pct, -end_pct), end_pct)
         face, edge = (BAND, QUIET) if exceeds is None else (colour if exceeds else "white", colour)
         y = row - 0.05 + lift
-        axes.plot([shown_pct], [y], shape, ms=5, mfc=face, mec=edge, mew=1, zorder=3, clip_on=False)
-    if group.pct.size:
+        style: dict[str, Any] = {"ms": 5, "mew": 1, "zorder": 3, "clip_on": False}
+        if is_usable:
+            axes.plot([shown_pct], [y], shape, mfc=face, mec=edge, **style)
+        else:
+            axes.plot([shown_pct], [y], "x", color=edge, alpha=_FAINT, **style)
+    if group.usable_pct.size:
         low, high = group.interval_pct
         y = row + _MEAN_DOWN
         if math.isfinite(low):
             axes.plot([low, high], [y, y], color=INK, lw=2.2, solid_capstyle="butt", zorder=4)
-        axes.plot([group.pct.mean()], [y], "|", color=INK, ms=8, mew=2, zorder=4)
+        axes.plot([group.usable_pct.mean()], [y], "|", color=INK, ms=8, mew=2, zorder=4)
 
 
 def _write_group(axes: Axes, row: int, group: _Group) -> None:
     """Write beside a row how many discs it has, their mean, and how many exceed their band."""
-    n = group.pct.size
+    n, n_usable = group.pct.size, group.usable_pct.size
     discs = f"{n} disc{'' if n == 1 else 's'}" + (f", {group.n_missing} missing" if group.n_missing else "")
     place = axes.get_yaxis_transform()
     style: dict[str, Any] = {"transform": place, "fontsize": 9, "va": "center"}
     low, high = group.interval_pct
     interval = f" ({low:+.1f} to {high:+.1f})" if math.isfinite(low) else ""
-    mean = f"mean {group.pct.mean():+.1f} %{interval}" if n else "no change known"
-    known = [exceeds for exceeds in group.exceeds if exceeds is not None]
-    beyond = f"; {sum(known)} of {len(known)} exceed" if known else "; band not known" if n else ""
-    axes.text(1.03, row - 0.17, discs + beyond, color=QUIET, **style)
-    axes.text(1.03, row + 0.2, mean.replace("-", "−"), color=INK, **style)
+    mean = (
+        f"mean {group.usable_pct.mean():+.1f} %{interval}"
+        if n_usable
+        else "no usable change"
+        if n
+        else "no change known"
+    )
+    usable = [exceeds for exceeds, is_usable in zip(group.exceeds, group.usable, strict=True) if is_usable]
+    known = [exceeds for exceeds in usable if exceeds is not None]
+    beyond = f"; {sum(known)} of {len(known)} exceed" if known else "; band not known" if n_usable else ""
+    up = 0.17 if n == n_usable else 0.3
+    axes.text(1.03, row - up, discs + beyond, color=QUIET, **style)
+    axes.text(1.03, row - up + 0.37, mean.replace("-", "−"), color=INK, **style)
+    if n > n_usable:
+        left_out = f"{n - n_usable} of non-evaluable visits left out"
+        axes.text(1.03, row - up + 0.7, left_out, color=QUIET, **style)
 
 
 def _finish(axes: Axes, groups: Sequence[_Group], label: str) -> None:
@@ -240,5 +265,8 @@ def _marks(groups: Sequence[_Group]) -> list[Artist]:
         marks.append(mark("control", "white", INK, "hollow: within repeatability"))
     if any(exceeds is None for group in groups for exceeds in group.exceeds):
         marks.append(mark("control", BAND, QUIET, "grey: repeatability not known"))
+    if not all(group.usable.all() for group in groups):
+        words = "a visit is non-evaluable"
+        marks.append(Line2D([], [], color=INK, marker="x", lw=0, ms=5, alpha=_FAINT, label=words))
     marks.append(Line2D([], [], color=INK, lw=2.2, label="mean, 95 % interval"))
     return marks

@@ -38,10 +38,11 @@ def plot_trajectories(
     roi: Roi = "matched",
     unit: Unit = "%",
     quantity: str = "T2",
+    visits: Sequence[str] = (),
 ) -> Figure:
     """Show how T2 of each participant's discs went from visit to visit, a panel for each level.
 
-    A line is one disc of one participant: baseline, then the follow-ups in the order in which they are first met.
+    A line is one disc of one participant: its first visit, then the follow-ups in the order of ``visits``.
     Index discs are drawn in vermilion with diamonds, controls in blue with dots. The grey band holds 95 % of the
     differences that measuring twice gives without a change: about 0 in %, or, with ``unit="ms"``, about each
     participant's own baseline, which is clear for one participant or two. A line breaks at a visit without a value, and
@@ -57,6 +58,9 @@ def plot_trajectories(
         ``%`` for change in % of baseline, ``ms`` for medians.
     quantity
         ``T2`` or ``T2*``, for the labels.
+    visits
+        Sessions in their order, those that never came among them; where left out, follow-ups stand as they are first
+        met.
 
     Returns
     -------
@@ -83,14 +87,19 @@ def plot_trajectories(
         say(grid[0, 0], f"no change of {region} is known")
         grid[0, 0].set_axis_off()
         return figure
-    visits = ["ses-baseline", *dict.fromkeys(one.followup_session_id for one in shown)]
-    _draw_panels(list(grid.ravel()), shown, levels, visits, unit)
+    _draw_panels(list(grid.ravel()), shown, levels, _in_order(shown, visits), unit)
     figure.supylabel(_LABELS[unit].format(f"{quantity}, {region}"), fontsize=10, x=0.08 / wide_in, ha="left")
     figure.suptitle(f"Median {quantity} of {region}, {ROI_WORDS[roi]}", fontsize=10, x=0.01, ha="left")
     figure.legend(
         handles=_legend(shown), loc="lower center", ncols=2 if n_columns > 1 else 1, frameon=False, fontsize=8.5
     )
     return figure
+
+
+def _in_order(shown: Sequence[StudyChange], visits: Sequence[str]) -> list[str]:
+    """Return the sessions of the axis: those given, first visits before and follow-ups behind those that are not."""
+    first = [one.baseline_session_id for one in shown if one.baseline_session_id not in visits]
+    return list(dict.fromkeys((*first, *visits, *(one.followup_session_id for one in shown))))
 
 
 def _place(wide_in: float, high_in: float) -> dict[str, float]:
@@ -145,7 +154,9 @@ def _line(group: Sequence[StudyChange], visits: Sequence[str], unit: Unit) -> li
     """Return a participant's values at all visits; NaN where there is none."""
     values = dict.fromkeys(visits, math.nan)
     before_ms = next((c for one in group if math.isfinite(c := one.change.baseline_t2_median_ms)), math.nan)
-    values[visits[0]] = before_ms if unit == "ms" else (0.0 if math.isfinite(before_ms) else math.nan)
+    values[group[0].baseline_session_id] = (
+        before_ms if unit == "ms" else (0.0 if math.isfinite(before_ms) else math.nan)
+    )
     for one in group:
         follow = one.change.change_pct if unit == "%" else one.change.followup_t2_median_ms
         values[one.followup_session_id] = follow if one.change.is_comparable else math.nan

@@ -17,6 +17,7 @@ from t2disc.store.check_table import CheckRow
 from t2disc.store.colours import colour_of
 from t2disc.store.figures import figure_file, has_figures, picture_bytes, picture_kind
 from t2disc.store.files import StoredFile, update_file, write_file, write_tree
+from t2disc.store.gradeback import StoredGrades, read_grades
 from t2disc.store.index import INDEX, StudyIndex, VisitFacts, read_index, write_index
 from t2disc.store.lock import output_lock
 from t2disc.store.manifest import (
@@ -94,6 +95,7 @@ __all__ = [
     "RoiRow",
     "Status",
     "StoredFile",
+    "StoredGrades",
     "StoredQuality",
     "StoredVisit",
     "StudyIndex",
@@ -134,6 +136,7 @@ __all__ = [
     "rating_files",
     "read_audit",
     "read_first_echo",
+    "read_grades",
     "read_index",
     "read_pair_record",
     "read_quality",

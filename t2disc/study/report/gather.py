@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from t2disc import store
-from t2disc.errors import OutputsDamaged, StudyNotFound
-from t2disc.model import Change, DiscMatch, StudyChange, VisitMatch
-from t2disc.study.expected import Expected
+from t2disc.errors import OutputsDamaged, StudyNotFound, VisitOrderUnknown
+from t2disc.model import Change, DiscMatch, Grade, StudyChange, VisitMatch
+from t2disc.model.checks import GradeWord
+from t2disc.study.expected import Expected, expected_visits
+from t2disc.study.order import order_visits, plain_session
 from t2disc.study.summary import StudySummary, summarise
 
 if TYPE_CHECKING:
     from t2disc.model.protocol import Protocol
+
+NON_EVALUABLE: GradeWord = "non-evaluable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +34,8 @@ class Participant:
     changes: tuple[store.ChangeRow, ...] = ()
     checks: tuple[store.CheckRow, ...] = ()
     absent: tuple[str, ...] = ()  # sessions that were expected and have no record
+    visit_order: tuple[str, ...] = ()  # sessions that were expected, in their order
+    has_other_grades: bool = False  # than the tables of the outputs hold
 
     @property
     def report_name(self) -> str:
@@ -39,6 +46,25 @@ class Participant:
     def index_level(self) -> str | None:
         """The treated disc; ``None`` where none is named."""
         return self.visits[0].record.index_level if self.visits else None
+
+    @property
+    def session_ids(self) -> tuple[str, ...]:
+        """Visits that came in their order, and between them, as the study planned it, those that never came."""
+        return in_order([row.record.session_id for row in self.visits], self.absent, self.visit_order)
+
+    def visit(self, session_id: str) -> store.VisitRow | None:
+        """Return a visit that has a record."""
+        return next((row for row in self.visits if row.record.session_id == session_id), None)
+
+    def grade(self, session_id: str) -> Grade | None:
+        """Return how far a visit can be used, where that was judged."""
+        row = self.visit(session_id)
+        return row.grade if row else None
+
+    def non_evaluable(self, pair: store.PairRecord) -> tuple[str, ...]:
+        """Return which visits of a pair are non-evaluable."""
+        both = (pair.baseline_session_id, pair.followup_session_id)
+        return tuple(one for one in both if (grade := self.grade(one)) is not None and grade.word == NON_EVALUABLE)
 
     def changes_of(self, pair: store.PairRecord) -> tuple[Change, ...]:
         """Return the changes of a pair beside what measuring twice gives, as the primary regions tell them."""
@@ -56,6 +82,7 @@ class Gathered:
 
     out: Path = field(repr=False)
     participants: tuple[Participant, ...]
+    has_stored_grades: bool = False  # of measured visits, in the tables of the outputs
 
     @property
     def study_changes(self) -> tuple[StudyChange, ...]:
@@ -64,15 +91,31 @@ class Gathered:
 
     @property
     def followups(self) -> tuple[str, ...]:
-        """The visits that were compared with a first one, in the order in which they are met."""
-        return tuple(dict.fromkeys(one.followup_session_id for one in self.study_changes))
+        """The visits that were compared with a first one, in the order of the study."""
+        compared = {one.followup_session_id for one in self.study_changes}
+        return tuple(session_id for session_id in self.session_ids if session_id in compared)
+
+    @property
+    def session_ids(self) -> tuple[str, ...]:
+        """Every visit that came or was expected: as the study planned them, else by name, else as they are met."""
+        planned = tuple(dict.fromkeys(name for one in self.participants for name in one.visit_order))
+        met = tuple(dict.fromkeys(row.record.session_id for one in self.participants for row in one.visits))
+        with suppress(VisitOrderUnknown):
+            met = order_visits(dict.fromkeys(met), planned).session_ids
+        came = {plain_session(name) for name in met}
+        return in_order(met, [name for name in planned if plain_session(name) not in came], planned)
 
 
 def gather(out: Path, protocol: Protocol | None = None, expected: Expected | None = None) -> Gathered:
     """Read all records in ``out``.
 
+    Grades and checks are those that ``protocol`` gives; without one, or without ``[checks]`` in it, those of the tables
+    in ``out``. ``expected`` is what the protocol says where it is left out.
+
     Raises
     ------
+    OutputsDamaged
+        ``outputs-damaged``: the table of visits or of checks cannot be read back.
     StudyNotFound
         ``study-not-found``: no visit has a record there.
     """
@@ -82,39 +125,77 @@ def gather(out: Path, protocol: Protocol | None = None, expected: Expected | Non
         raise StudyNotFound("a folder without records of visits", expected="the outputs of t2disc fit")
     names = store.recorded_pairs(out)
     pairs = [pair for name in names if (pair := store.read_pair_record(out, *name)) is not None]
-    summary = _summary(records, pairs, protocol)
-    return Gathered(out=out, participants=tuple(_participants(summary, pairs, expected or Expected())))
+    stored = store.read_grades(out)
+    summary = _summary(records, pairs, protocol, stored)
+    expected = expected_visits(protocol) if expected is None else expected
+    return Gathered(
+        out=out,
+        participants=tuple(_participants(summary, pairs, expected, stored)),
+        has_stored_grades=any(record.is_done and stored.grade(record.key) for record in records),
+    )
+
+
+def in_order(came: Sequence[str], absent: Sequence[str], visit_order: Sequence[str]) -> tuple[str, ...]:
+    """Put visits that never came between those that did, each before the first that was planned after it."""
+    places = {plain_session(name): place for place, name in enumerate(visit_order)}
+    ordered = list(came)
+    for session_id in absent:
+        own = places.get(plain_session(session_id), len(places))
+        later = (at for at, other in enumerate(ordered) if places.get(plain_session(other), -1) > own)
+        ordered.insert(next(later, len(ordered)), session_id)
+    return tuple(ordered)
 
 
 def _summary(
-    records: Sequence[store.VisitRecord], pairs: Sequence[store.PairRecord], protocol: Protocol | None
+    records: Sequence[store.VisitRecord],
+    pairs: Sequence[store.PairRecord],
+    protocol: Protocol | None,
+    stored: store.StoredGrades,
 ) -> StudySummary:
+    """Return the study put together; by the grades of its own tables where no protocol gives any."""
     if protocol is None:
-        return summarise(records, pairs)
-    return summarise(records, pairs, protocol.study.visit_order, protocol.repeatability, protocol.checks)
+        return _graded(summarise(records, pairs), stored)
+    summary = summarise(records, pairs, protocol.study.visit_order, protocol.repeatability, protocol.checks)
+    return _graded(summary, stored) if protocol.checks.is_empty else summary
+
+
+def _graded(summary: StudySummary, stored: store.StoredGrades) -> StudySummary:
+    visits = tuple(
+        replace(row, grade=stored.grade(row.record.key)) if stored.knows(row.record.key) else row
+        for row in summary.visits
+    )
+    return replace(summary, visits=visits, checks=stored.checks)
 
 
 def _participants(
-    summary: StudySummary, pairs: Sequence[store.PairRecord], expected: Expected
+    summary: StudySummary, pairs: Sequence[store.PairRecord], expected: Expected, stored: store.StoredGrades
 ) -> Iterator[Participant]:
     seen = tuple(dict.fromkeys(row.record.participant_id for row in summary.visits))
     for participant_id in seen:
         visits = tuple(row for row in summary.visits if row.record.participant_id == participant_id)
+        known = [row for row in visits if stored.knows(row.record.key)]
+        places = {row.record.session_id: place for place, row in enumerate(visits)}
+        own = [pair for pair in pairs if pair.participant_id == participant_id]
+        changes = [row for row in summary.changes if row.participant_id == participant_id]
         yield Participant(
             participant_id=participant_id,
             visits=visits,
-            pairs=tuple(pair for pair in pairs if pair.participant_id == participant_id),
-            changes=tuple(row for row in summary.changes if row.participant_id == participant_id),
+            pairs=tuple(sorted(own, key=lambda pair: places.get(pair.followup_session_id, len(places)))),
+            changes=tuple(sorted(changes, key=lambda row: places.get(row.followup_session_id, len(places)))),
             checks=tuple(row for row in summary.checks if row.participant_id == participant_id),
             absent=expected.absent([row.record.session_id for row in visits]),
+            visit_order=expected.session_ids,
+            has_other_grades=any(row.grade != stored.grade(row.record.key) for row in known),
         )
     for participant_id in expected.never_seen(seen):
-        yield Participant(participant_id=participant_id, absent=expected.absent([]))
+        absent = expected.absent([])
+        yield Participant(participant_id=participant_id, absent=absent, visit_order=expected.session_ids)
 
 
 # ------------------------------------------------------------------------------------------------ of one participant
 def study_changes(participant: Participant) -> Iterator[StudyChange]:
-    """Yield a participant's changes with their place in the study."""
+    """Yield a participant's changes with their place in the study, and whether both visits can be used."""
+    lost = {session_id for pair in participant.pairs for session_id in participant.non_evaluable(pair)}
     for row in participant.changes:
         yield StudyChange(
             participant_id=row.participant_id,
@@ -122,6 +203,7 @@ def study_changes(participant: Participant) -> Iterator[StudyChange]:
             followup_session_id=row.followup_session_id,
             change=row.change,
             index_level=participant.index_level,
+            is_evaluable=lost.isdisjoint((row.baseline_session_id, row.followup_session_id)),
         )
 
 

@@ -9,6 +9,7 @@ from t2disc import store
 from t2disc.study.expected import Expected
 from t2disc.study.report.gather import gather, read_maps
 from t2disc.study.report.index import index_page, index_rows
+from t2disc.study.report.made import fit_line
 from t2disc.study.report.participant import participant_page
 
 if TYPE_CHECKING:
@@ -35,12 +36,12 @@ def write_reports(
     out
         Outputs of ``t2disc fit``.
     protocol
-        Its ``[checks]`` give the grades, its ``[repeatability]`` the bands, its ``[study] visit_order`` the order; none
-        where it is left out.
+        Its ``[checks]`` give the grades, its ``[repeatability]`` the bands, its ``[study] visit_order`` the order.
+        Where it is left out, or asks nothing of visits, grades and checks are those of the tables in ``out``.
     expected
         Which visits the study was to have: those that never came are shown as ``not done``.
     command
-        Shown at the foot of each page: how the outputs were made.
+        By which the pages are made, shown at the foot of each behind the line that makes such outputs.
     options
         Of the command lines below figures whose bands follow the protocol: ``--protocol PROTOCOL``.
 
@@ -53,11 +54,14 @@ def write_reports(
     ------
     StudyNotFound
         ``study-not-found``: no visit has a record in ``out``.
+    OutputsDamaged
+        ``outputs-damaged``: the table of visits or of checks cannot be read back.
     """
     from t2disc.qc.report import render_index, render_participant
 
     options = f" {options}" if options else ""
     gathered = gather(out, protocol, expected)
+    command = f"{fit_line(gathered)} && {command}" if command else ""
     pages: list[PurePosixPath] = []
     rows: list[IndexRow] = []
     for participant in gathered.participants:

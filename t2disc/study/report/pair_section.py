@@ -11,7 +11,7 @@ from t2disc.model.report import ReadingGuide, ReportFigure, ReportSection, Repor
 from t2disc.study.report.figures import REPORT_COMMAND, page_figure
 from t2disc.study.report.gather import Participant, visit_match
 from t2disc.study.report.plots import CHANGE, draw_change
-from t2disc.study.report.words import COMPARED, interval, number, plain
+from t2disc.study.report.words import COMPARED, MISSING, interval, number, plain
 
 _CHANGE_COLUMNS = (
     "level",
@@ -22,7 +22,17 @@ _CHANGE_COLUMNS = (
     "change (ms)",
     "%",
     "95 % interval (ms)",
+    "repeatability (%)",
+    "exceeds it",
+    "voxels at baseline",
+    "at follow-up",
     "to review",
+)
+
+_YES_NO = {True: "yes", False: "no", None: MISSING}
+_INTERVAL = (
+    "Interval: of the change, for noise, for how much it varies within the region, and for the noise floor; not for "
+    "what measuring twice adds. That is the repeatability: 95 % of pairs without a true change differ by less."
 )
 
 
@@ -48,10 +58,23 @@ def pair_section(pair: SeenPair, participant: Participant, *, guide: ReadingGuid
     return ReportSection(
         name=pair.name,
         title=f"Change: {record.followup_session_id} since {record.baseline_session_id}",
-        text=f"Not compared [{record.code}]: {record.reason}" if record.code else "",
+        text=" ".join(_text(record, participant)),
         figures=(*slices, change),
         tables=(_change_table(record, participant),),
     )
+
+
+def lost_words(participant: Participant, pair: store.PairRecord) -> str:
+    """Return which visits of a pair are non-evaluable, in words; empty where both can be used."""
+    lost = participant.non_evaluable(pair)
+    return f"{' and '.join(lost)} {'is' if len(lost) == 1 else 'are'} non-evaluable" if lost else ""
+
+
+def _text(record: store.PairRecord, participant: Participant) -> Iterator[str]:
+    if record.code:
+        yield f"Not compared [{record.code}]: {record.reason}"
+    if lost := lost_words(participant, record):
+        yield f"{lost}: this change is left out where changes of the study are summed up."
 
 
 def _slices(pair: SeenPair, guide: ReadingGuide) -> Iterator[ReportFigure]:
@@ -90,7 +113,7 @@ def _change_table(pair: store.PairRecord, participant: Participant) -> ReportTab
             for change in participant.changes_of(pair)
             if change.region in COMPARED
         ),
-        note=f"{agreed if pair.is_matched else by_own}; follow-up minus baseline.",
+        note=f"{agreed if pair.is_matched else by_own}; follow-up minus baseline. {_INTERVAL}",
     )
 
 
@@ -104,5 +127,9 @@ def _change_row(change: Change, pair: store.PairRecord, participant: Participant
         number(change.change_ms, 1, sign=True),
         number(change.change_pct, 1, sign=True),
         interval(change.interval_ms),
-        ", ".join(pair.codes(change.level)) or "-",
+        number(change.repeatability.rc_pct, 1),
+        _YES_NO[change.exceeds_rc],
+        MISSING if change.baseline_n_used is None else str(change.baseline_n_used),
+        MISSING if change.followup_n_used is None else str(change.followup_n_used),
+        ", ".join(pair.codes(change.level)) or MISSING,
     )

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from t2disc import __version__, store
-from t2disc.model import Change
+from t2disc.model import Change, Grade
 from t2disc.model.report import ParticipantPage, ReportSection, ReportTable, SliceStrip
 from t2disc.study.report.figures import page_figure
 from t2disc.study.report.gather import Participant
-from t2disc.study.report.pair_section import SeenPair, pair_section
+from t2disc.study.report.pair_section import SeenPair, lost_words, pair_section
 from t2disc.study.report.plots import TRAJECTORIES, draw_trajectories
 from t2disc.study.report.visit_section import absent_section, visit_section
-from t2disc.study.report.words import interval, number
+from t2disc.study.report.words import MISSING, OTHER_GRADES, interval, number
 
 Maps = Mapping[str, store.StoredVisit]  # of each visit that has them, by session
 
@@ -34,7 +34,6 @@ def participant_page(
             *pairs,
             *_trajectories(participant, options),
             *_visit_sections(out, participant, maps, strips, is_told=is_told),
-            *(absent_section(session_id) for session_id in participant.absent),
             _settings_section(participant),
         ),
         command=command,
@@ -44,22 +43,29 @@ def participant_page(
 
 # ------------------------------------------------------------------------------------------------ in a line each
 def _summary(participant: Participant) -> Iterator[str]:
-    for row in participant.visits:
-        yield f"{row.record.session_id}: {_visit_words(row)}"
-    for session_id in participant.absent:
-        yield f"{session_id}: not done; it was expected and never came"
+    if participant.has_other_grades:
+        yield OTHER_GRADES
+    for session_id in participant.session_ids:
+        row = participant.visit(session_id)
+        yield f"{session_id}: {_visit_words(row) if row else 'not done; it was expected and never came'}"
     for pair in participant.pairs:
-        yield f"{pair.followup_session_id} since {pair.baseline_session_id}: {_change_words(pair, participant)}"
+        lost = lost_words(participant, pair)
+        words = _change_words(pair, participant) + (f"; {lost}" if lost else "")
+        yield f"{pair.followup_session_id} since {pair.baseline_session_id}: {words}"
 
 
 def _visit_words(row: store.VisitRow) -> str:
     record = row.record
-    graded = f"; {row.grade.word}" if row.grade else ""
+    graded = f"; {row.grade.word}{_why(row.grade)}" if row.grade else ""
     if not record.is_done:
         return f"quarantined [{record.code}]{graded}"
     review = f"; to review: {', '.join(record.labels.review_codes)}" if record.needs_review else ""
     model = record.fit.model if record.fit else "unknown"
     return f"measured, {len(record.levels)} discs, model {model}{graded}{review}"
+
+
+def _why(grade: Grade) -> str:
+    return f" ({'; '.join(grade.reasons)})" if grade.reasons else ""
 
 
 def _change_words(pair: store.PairRecord, participant: Participant) -> str:
@@ -118,8 +124,11 @@ def _visit_sections(
     """Yield a section for each visit; the first with slices tells how to read them, unless a pair's does."""
     from t2disc.qc.report import reading_guide
 
-    for row in participant.visits:
-        session_id = row.record.session_id
+    for session_id in participant.session_ids:
+        row = participant.visit(session_id)
+        if row is None:
+            yield absent_section(session_id)
+            continue
         visit = maps.get(session_id)
         guide = reading_guide() if visit is not None and not is_told else None
         is_told = is_told or guide is not None
@@ -145,6 +154,6 @@ def _settings_row(record: store.VisitRecord, fit: store.FitFacts) -> tuple[str, 
         f"{len(fit.echo_times_ms)}, {first:g} to {last:g} ms ({fit.echoes})",
         f"{number(fit.noise.sigma, 2)} ({fit.noise.method})",
         record.labels.kind,
-        record.labels.sha256[:12] if record.labels.sha256 else "n/a",
+        record.labels.sha256[:12] if record.labels.sha256 else MISSING,
         record.version,
     )

@@ -146,15 +146,16 @@ TRAJECTORIES = Plot(
 STUDY_TRAJECTORIES = Plot(
     name="trajectories",
     title="All participants over the visits",
-    caption="Change of every nucleus in % of baseline, a panel for each level. Lines that leave the grey band changed "
-    "by more than measuring twice would give.",
+    caption="Change of every nucleus in % of baseline, a panel for each level, non-evaluable visits among them. Lines "
+    "that leave the grey band changed by more than measuring twice would give.",
     alternative="Change of each nucleus of all participants over the visits",
 )
 COHORT = Plot(
     name="cohort",
     title="The cohort",
     caption="Full marks exceed what measuring twice gives. The bar under the marks is the mean with its 95 % interval; "
-    "controls that stand off 0 have drifted.",
+    "controls that stand off 0 have drifted. Changes of non-evaluable visits are crosses, counted, and left out of the "
+    "mean.",
     alternative="Changes of all treated and control discs",
 )
 AGREEMENT = Plot(
@@ -192,14 +193,15 @@ def draw_trajectories(participant: Participant) -> Figure:
     from t2disc.qc import plot_trajectories
 
     quantity = quantity_of(participant.visits[0].record) if participant.visits else "T2"
-    return plot_trajectories(tuple(study_changes(participant)), unit="ms", quantity=quantity)
+    changes = tuple(study_changes(participant))
+    return plot_trajectories(changes, unit="ms", quantity=quantity, visits=participant.session_ids)
 
 
-def draw_study_trajectories(changes: Sequence[StudyChange]) -> Figure:
+def draw_study_trajectories(gathered: Gathered) -> Figure:
     """Return all participants' discs over the visits, % of baseline."""
     from t2disc.qc import plot_trajectories
 
-    return plot_trajectories(changes)
+    return plot_trajectories(gathered.study_changes, visits=gathered.session_ids)
 
 
 def draw_cohort(changes: Sequence[StudyChange], followup: str) -> Figure:
@@ -274,7 +276,7 @@ def draw_plot(
     _require_known(where, name)
     gathered = gather(out, protocol)
     if where == WHOLE_STUDY:
-        return draw_study_trajectories(gathered.study_changes)
+        return draw_study_trajectories(gathered)
     if where.startswith("ses-"):
         draw = draw_cohort if name == COHORT.name else draw_agreement
         return draw(gathered.study_changes, _among(where, gathered.followups, "a visit with changes"))

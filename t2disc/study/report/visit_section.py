@@ -7,12 +7,12 @@ from pathlib import Path
 
 from t2disc import store
 from t2disc.errors import OutputsDamaged
-from t2disc.model import DiscMeasure
+from t2disc.model import Check, DiscMeasure
 from t2disc.model.report import ReadingGuide, ReportFigure, ReportSection, ReportTable, SliceStrip
 from t2disc.study.report.figures import REPORT_COMMAND, page_figure
 from t2disc.study.report.gather import Participant
 from t2disc.study.report.plots import FLAGS, HISTOGRAM, PROFILES, QUALITY, VisitPlot, shown_levels
-from t2disc.study.report.words import COMPARED, interval, number, plain
+from t2disc.study.report.words import COMPARED, MISSING, interval, number, plain
 
 FEW_MISSING = 0.02
 """Share of a disc's voxels without a T2 up to which nobody needs to be shown where they lie."""
@@ -64,10 +64,23 @@ def visit_section(
     return ReportSection(
         name=name,
         title=f"Visit {record.session_id}",
-        text="; ".join(record.notes),
+        text=_text(participant, row),
         figures=(slices, *_plots(out, name, visit)),
         tables=(*_tables(record), *_check_tables(participant, row)),
     )
+
+
+def _text(participant: Participant, row: store.VisitRow) -> str:
+    """Return what is remarked of a visit, and that all its checks passed where they did."""
+    checks, told = _checks(participant, row)
+    passed = f"{len(checks)} of {len(checks)} checks passed: {row.grade.word}." if row.grade and checks and not told else ""
+    return " ".join(filter(None, ("; ".join(row.record.notes), passed)))
+
+
+def _checks(participant: Participant, row: store.VisitRow) -> tuple[list[Check], list[Check]]:
+    """Return the checks of a visit, and those that did not pass."""
+    checks = [item.check for item in participant.checks if item.session_id == row.record.session_id]
+    return checks, [check for check in checks if check.outcome != "pass"]
 
 
 def absent_section(session_id: str) -> ReportSection:
@@ -133,13 +146,15 @@ def _check_tables(participant: Participant, row: store.VisitRow) -> Iterator[Rep
     """Yield what keeps a visit from being optimal, where the protocol expects anything."""
     if row.grade is None:
         return
-    checks = [item.check for item in participant.checks if item.session_id == row.record.session_id]
-    told = [check for check in checks if check.outcome != "pass"]
+    checks, told = _checks(participant, row)
+    if not told:
+        return
     yield ReportTable(
         title=f"Checks at {row.record.session_id}: {row.grade.word}",
         columns=("check", "disc", "severity", "outcome", "expected", "found"),
         rows=tuple(
-            (f"{c.group}.{c.name}", c.level or "-", c.severity, c.outcome, c.expected, c.found or "n/a") for c in told
+            (f"{c.group}.{c.name}", c.level or MISSING, c.severity, c.outcome, c.expected, c.found or MISSING)
+            for c in told
         ),
         note=f"{len(checks) - len(told)} of {len(checks)} checks passed; the others stand here.",
     )
@@ -157,8 +172,8 @@ def _disc_row(record: store.VisitRecord, measure: DiscMeasure) -> tuple[str, ...
         str(measure.n_used),
         str(measure.n_voxels),
         number(measure.snr_first_echo, 0),
-        number(quality.chi2_red_median, 2) if quality else "n/a",
-        number(100 * quality.poor_fit_share, 1) if quality else "n/a",
-        number(quality.odd_even_median, 3, sign=True) if quality else "n/a",
-        number(confidence, 2) if confidence is not None else "n/a",
+        number(quality.chi2_red_median, 2) if quality else MISSING,
+        number(100 * quality.poor_fit_share, 1) if quality else MISSING,
+        number(quality.odd_even_median, 3, sign=True) if quality else MISSING,
+        number(confidence, 2) if confidence is not None else MISSING,
     )
