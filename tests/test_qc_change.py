@@ -240,6 +240,18 @@ def test_the_difference_is_the_change_in_ms_within_discs_and_nothing_elsewhere(p
         np.testing.assert_allclose(shown.compressed(), CHANGE_MS[level], atol=0.01)
 
 
+def test_grey_is_the_images_that_are_given_and_their_gain_is_no_change(pair):
+    places = np.indices(SHAPE).astype(np.float32)
+    image = 300 + 100 * np.sin(places[0] / 5) * np.sin(places[1] / 7)
+    shown = plot_change(pair[0], pair[0], match_of(STILL), CHANGES, greys=(image, 3 * image))
+    first, second, third = (axes.images[0].get_array() for axes in panels(shown))
+    assert np.ptp(first) > 0.9
+    np.testing.assert_allclose(first, second, atol=0.02)
+    np.testing.assert_allclose(third, 0.55 * first, atol=0.01)
+    made = panels(plot_change(pair[0], pair[0], match_of(STILL), CHANGES))[0].images[0].get_array()
+    assert np.abs(made - first).mean() > 0.1
+
+
 def test_the_colours_of_the_difference_are_the_same_to_both_sides(pair, figure):
     assert panels(figure)[2].images[1].get_clim() == (-30, 30)
     wide = plot_change(*pair, match_of(), CHANGES, change_range_ms=80)

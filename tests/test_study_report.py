@@ -25,7 +25,7 @@ from t2disc.model.checks import GRADES
 from t2disc.model.protocol import FitSettings, Protocol, StudySettings
 from t2disc.study import draw_plot, expected_visits, find_visits, read_key, read_protocol, write_reports
 from t2disc.study.pseudonym import KEY_VARIABLE, pseudonym
-from t2disc.study.report.gather import gather, in_order
+from t2disc.study.report.gather import gather, in_order, read_maps
 from t2disc.study.report.index import index_rows
 from t2disc.study.report.made import fit_line
 from t2disc.study.report.words import OTHER_GRADES, number
@@ -216,6 +216,24 @@ def test_what_speaks_against_a_match_stands_in_the_row_of_the_later_visit(out):
     assert MatchCode.POOR_FIT.value not in by_visit["ses-baseline"].review
     failed = replace(participant, pairs=(replace(pair, code="levels-slipped"),))
     assert "levels-slipped" in index_rows(failed, {})[1].review
+
+
+def test_grey_is_the_first_echo_where_every_visit_has_one_and_made_of_t2_else(out, tmp_path):
+    copy = tmp_path / "out"
+    shutil.copytree(out, copy)
+    write_reports(copy)
+    whole = (copy / "sub-P1/sub-P1_report.html").read_text()
+    assert whole.count("grey is the first echo.") == 2
+    assert "Grey is the first echo." in whole
+    (echo,) = (copy / "sub-P1/ses-month12/anat").glob("*_echo-1_*.nii.gz")
+    for damage in (lambda: echo.write_bytes(b""), echo.unlink):
+        damage()
+        write_reports(copy)
+        html = (copy / "sub-P1/sub-P1_report.html").read_text()
+        assert html.count("grey is made from S0 and T2") == 2, "the baseline too: grey in one way"
+        assert "rey is the first echo" not in html
+    (participant,) = gather(copy).participants
+    assert [visit.echo for visit in read_maps(copy, participant).values()] == [None, None]
 
 
 # ------------------------------------------------------------------------------------------------ words

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,14 @@ VIEW_ECHO_MS = 30.0
 DiscBox = tuple[slice, slice, slice]
 """A part of a grid ``(X, Y, Z)``."""
 
+Grey = NDArray[np.float32] | None
+"""Signal ``(X, Y, Z)`` of an image of the visit, to be shown in grey; ``None``: made from S0 and T2."""
+Greys = tuple[NDArray[np.float32], NDArray[np.float32]] | None
+"""Of baseline and follow-up, in one way of both."""
+
+Window = tuple[float, float]
+"""Signals that are black and white."""
+
 _HALF = 0.5  # of a voxel, by linear interpolation, as the regions are carried
 _NEAR_MM = 0.1  # a place this close to a disc moves with it
 _FALL = 3  # power of the distance by which the pull of a disc falls
@@ -28,8 +36,8 @@ _FALL = 3  # power of the distance by which the pull of a disc falls
 class ViewedSlice:
     """What is shown of a slice, ``(rows, columns)`` each.
 
-    ``signal`` in units of S0, 0 where no T2 was fitted; ``t2_ms`` within discs, NaN elsewhere; ``discs`` and
-    ``regions`` as in :class:`~t2disc.model.DiscLabels`.
+    ``signal`` in units of the image or of S0, 0 where there is none; ``t2_ms`` within discs, NaN elsewhere; ``discs``
+    and ``regions`` as in :class:`~t2disc.model.DiscLabels`.
     """
 
     signal: NDArray[np.float32]
@@ -38,12 +46,13 @@ class ViewedSlice:
     regions: NDArray[np.uint8]
 
 
-def own_slice(visit: MeasuredVisit, view: SagittalView, index: int, box: Box) -> ViewedSlice:
+def own_slice(visit: MeasuredVisit, view: SagittalView, index: int, box: Box, grey: Grey = None) -> ViewedSlice:
     """Return part of a slice of a visit on its own grid, voxel by voxel."""
     maps = (visit.t2map.s0, visit.t2map.t2_ms, visit.discs.discs, visit.discs.regions)
     s0, t2_ms, discs, regions = (view.turn(values)[index][box] for values in maps)
     within_ms = np.where(discs > 0, t2_ms, np.float32(np.nan))
-    return ViewedSlice(signal=_signal(s0, t2_ms), t2_ms=within_ms, discs=discs, regions=regions)
+    signal = _signal(s0, t2_ms) if grey is None else _lit(view.turn(grey)[index][box])
+    return ViewedSlice(signal=signal, t2_ms=within_ms, discs=discs, regions=regions)
 
 
 def carried_slice(
@@ -53,6 +62,7 @@ def carried_slice(
     places_mm: NDArray[np.float64],
     pixel_mm: tuple[float, float],
     boxes: Mapping[str, DiscBox] | None = None,
+    grey: Grey = None,
 ) -> ViewedSlice:
     """Return the follow-up as it would lie in a slice of the baseline, for viewing only.
 
@@ -74,12 +84,16 @@ def carried_slice(
         From row to row and from column to column.
     boxes
         Of :func:`boxes_of`, found once for many slices.
+    grey
+        Image of the follow-up.
     """
     shape = baseline.discs.shape
     moved_mm = _blended(match, _distances_mm(match, baseline.discs, pixel_mm), places_mm)
-    s0, t2_ms, affine = _reached(followup.t2map, moved_mm)
+    part, affine = _reached(followup.t2map, moved_mm)
+    t2map = followup.t2map
+    signal = _signal(t2map.s0[part], t2map.t2_ms[part]) if grey is None else _lit(grey[part])
     shown = ViewedSlice(
-        signal=_sample(_signal(s0, t2_ms), affine, moved_mm),
+        signal=_sample(signal, affine, moved_mm),
         t2_ms=np.full(shape, np.nan, np.float32),
         discs=np.zeros(shape, np.uint8),
         regions=np.zeros(shape, np.uint8),
@@ -91,11 +105,14 @@ def carried_slice(
     return shown
 
 
-def viewed_stack(t2map: T2Map, discs: DiscLabels) -> EchoStack:
-    """Return the grey picture of a T2 map as a stack of one echo, for figures of visits whose images are not at hand.
+def viewed_stack(t2map: T2Map, discs: DiscLabels, grey: Grey = None) -> EchoStack:
+    """Return the grey picture of a visit as a stack of one echo, for figures of visits whose images are not at hand.
 
-    Black where there is no T2, and beyond what figures show about the discs. For viewing only.
+    Where no image is given it is made from the T2 map: black where there is no T2, and beyond what figures show about
+    the discs. For viewing only.
     """
+    if grey is not None:
+        return EchoStack(signal=_lit(grey)[..., None], echo_times_ms=t2map.echo_times_ms[:1], affine=t2map.affine)
     view = sagittal_view(discs.affine)
     box = crop_box(view.turn(discs.discs) > 0, view, MARGINS_MM)
     signal = np.zeros(t2map.shape, np.float32)
@@ -119,15 +136,48 @@ def _signal(s0: NDArray[np.float32], t2_ms: NDArray[np.float32]) -> NDArray[np.f
     return signal
 
 
-def _reached(
-    t2map: T2Map, places_mm: NDArray[np.float64]
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
-    """Return S0, T2 and the affine of the part of a map that holds places ``(..., 3)`` and their neighbours."""
+def _lit(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the signal of an image of any shape; 0 where it has none."""
+    signal: NDArray[np.float32] = np.nan_to_num(image.astype(np.float32, copy=False), nan=0.0, posinf=0.0, neginf=0.0)
+    return signal
+
+
+def window_of(slices: Sequence[ViewedSlice]) -> Window:
+    """Return black and white of grey pictures, the same for all of them; what has no signal has no say."""
+    signal = np.concatenate([one.signal.ravel() for one in slices])
+    lit = signal[signal > 0]
+    black, white = np.percentile(lit, [1.0, 97.0]) if lit.size else (0.0, 1.0)  # the brightest: skin near the coil
+    return float(black), max(float(white), float(black) * 1.01 + 1e-6)
+
+
+def window_beside(window: Window, before: Sequence[ViewedSlice], after: Sequence[ViewedSlice]) -> Window:
+    """Return black and white of the follow-up, so that what did not change is as grey as in the baseline.
+
+    They are those of the baseline, ``window``, times the median ratio of signals over all places that both show: how
+    much the scanner amplified may differ, and is no change.
+    """
+    first = np.concatenate([one.signal.ravel() for one in before])
+    second = np.concatenate([one.signal.ravel() for one in after])
+    both = (first > window[0]) & (second > 0)
+    if not both.any():
+        return window_of(after)
+    ratio = float(np.median(second[both] / first[both]))
+    return window[0] * ratio, window[1] * ratio
+
+
+def shaded(signal: NDArray[np.float32], window: Window) -> NDArray[np.float64]:
+    """Return a picture from black 0 to white 1."""
+    grey: NDArray[np.float64] = np.clip((signal.astype(np.float64) - window[0]) / (window[1] - window[0]), 0, 1)
+    return grey
+
+
+def _reached(t2map: T2Map, places_mm: NDArray[np.float64]) -> tuple[DiscBox, NDArray[np.float64]]:
+    """Return the part of a grid that holds places ``(..., 3)`` and their neighbours, and the affine of that part."""
     voxels = _moved(np.linalg.inv(t2map.affine), places_mm).reshape(-1, 3)
     low = np.clip(np.floor(voxels.min(axis=0)).astype(np.intp) - 1, 0, np.array(t2map.shape) - 1)
     high = np.clip(np.ceil(voxels.max(axis=0)).astype(np.intp) + 2, low + 1, t2map.shape)
-    part = tuple(slice(start, stop) for start, stop in zip(low, high, strict=True))
-    return t2map.s0[part], t2map.t2_ms[part], _cut_affine(t2map.affine, low)
+    x, y, z = (slice(int(start), int(stop)) for start, stop in zip(low, high, strict=True))
+    return (x, y, z), _cut_affine(t2map.affine, low)
 
 
 def _cut_affine(affine: NDArray[np.float64], first: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -14,7 +14,18 @@ from t2disc.errors import ArgumentInvalid
 from t2disc.model import LEVELS, Change, DiscLabels, MeasuredVisit, Roi, VisitMatch
 from t2disc.model.grids import require_same_grid
 from t2disc.qc.asked import require_region, require_roi, require_slice
-from t2disc.qc.carried import ViewedSlice, carried_slice, difference_ms, own_slice
+from t2disc.qc.carried import (
+    Grey,
+    Greys,
+    ViewedSlice,
+    Window,
+    carried_slice,
+    difference_ms,
+    own_slice,
+    shaded,
+    window_beside,
+    window_of,
+)
 from t2disc.qc.forest import ROI_WORDS, Row, draw_rows, legend_of, notes_of, spread_in
 from t2disc.qc.panels import (
     MARGINS_MM,
@@ -28,7 +39,6 @@ from t2disc.qc.panels import (
     mark_slice,
     name_discs,
     require_rising,
-    windowed,
 )
 from t2disc.qc.views import Box, SagittalView, best_slice, crop_box, sagittal_view
 
@@ -102,6 +112,7 @@ def plot_change(
     change_range_ms: float = CHANGE_RANGE_MS,
     quantity: str = "T2",
     rows_place: RowsPlace = "beside",
+    greys: Greys = None,
 ) -> Figure:
     """Show how T2 changed from baseline to follow-up: pictures to check the match by, and numbers to judge it by.
 
@@ -134,6 +145,9 @@ def plot_change(
         ``T2`` or ``T2*``, for the labels.
     rows_place
         Rows ``beside`` the pictures, each at its disc, on a wide sheet; or ``below`` them, readable on a page.
+    greys
+        ``(X, Y, Z)`` images of baseline and follow-up on their own grids, such as their first echoes, to be shown in
+        grey; made from S0 and T2 when left out.
 
     Returns
     -------
@@ -157,7 +171,7 @@ def plot_change(
         rows, place = _moved_below(rows, place)
     figure = Figure(figsize=_size_in(place, rows_place), dpi=110)
     colours = _Colours(t2_ms=t2_range_ms, change_ms=(-change_range_ms, change_range_ms), quantity=quantity)
-    _draw_pictures(figure, baseline, followup, match, reason or _NO_REASON, place, colours)
+    _draw_pictures(figure, (baseline, followup), greys or (None, None), match, reason or _NO_REASON, place, colours)
     draw = _draw_changes if rows_place == "beside" else _draw_changes_below
     draw(figure, rows, place, f"{quantity} of {region}", roi)
     return figure
@@ -248,8 +262,8 @@ def _disc_heights_in(discs: DiscLabels, place: _Place) -> dict[str, float]:
 # ------------------------------------------------------------------------------------------------ pictures
 def _draw_pictures(
     figure: Figure,
-    baseline: MeasuredVisit,
-    followup: MeasuredVisit,
+    visits: tuple[MeasuredVisit, MeasuredVisit],
+    greys: tuple[Grey, Grey],
     match: VisitMatch | None,
     reason: str,
     place: _Place,
@@ -259,17 +273,20 @@ def _draw_pictures(
     first, second, third = (_panel(figure, place, number) for number in range(3))
     second.set_title("Follow-up, carried to\nbaseline for viewing only", fontsize=10)
     third.set_title("Follow-up minus baseline,\nwithin discs", fontsize=10)
-    before = own_slice(baseline, place.view, place.index, place.box)
-    _draw_baseline(first, before, baseline.discs, colours.t2_ms, place)
+    baseline, followup = visits
+    before = own_slice(baseline, place.view, place.index, place.box, greys[0])
+    window = window_of([before])
+    _draw_baseline(first, before, window, baseline.discs, colours.t2_ms, place)
     end = "max" if colours.t2_ms[0] <= 0 else "both"
     _draw_bar(figure, first, place, (0, 1), f"{colours.quantity} (ms)", end)
     if match is None:
         _explain((second, third), reason, place)
         return
     places_mm = place.view.places_mm(place.index, place.box, baseline.discs.shape)
-    after = carried_slice(followup, match, before, places_mm, (place.view.row_mm, place.view.column_mm))
-    _draw_slice(second, after, colours.t2_ms, place)
-    _draw_difference(third, before, after, colours.change_ms, place)
+    pixel_mm = (place.view.row_mm, place.view.column_mm)
+    after = carried_slice(followup, match, before, places_mm, pixel_mm, grey=greys[1])
+    _draw_slice(second, after, window_beside(window, [before], [after]), colours.t2_ms, place)
+    _draw_difference(third, (before, after), window, colours.change_ms, place)
     _draw_bar(figure, third, place, (2, 2), f"Change of {colours.quantity} (ms)", "both")
 
 
@@ -287,29 +304,41 @@ def _left_in(place: _Place, number: int) -> float:
 
 
 def _draw_baseline(
-    axes: Axes, shown: ViewedSlice, discs: DiscLabels, t2_range_ms: tuple[float, float], place: _Place
+    axes: Axes,
+    shown: ViewedSlice,
+    window: Window,
+    discs: DiscLabels,
+    t2_range_ms: tuple[float, float],
+    place: _Place,
 ) -> None:
     """Draw the baseline with its levels, how large it is, and which slice."""
-    _draw_slice(axes, shown, t2_range_ms, place)
+    _draw_slice(axes, shown, window, t2_range_ms, place)
     axes.set_title("Baseline", fontsize=10)
     name_discs(axes, shown.discs, discs.levels, place.view)
     mark_slice(axes, place.index, place.view, discs.shape)
     draw_scale(axes, place.view)
 
 
-def _draw_slice(axes: Axes, shown: ViewedSlice, t2_range_ms: tuple[float, float], place: _Place) -> None:
+def _draw_slice(
+    axes: Axes, shown: ViewedSlice, window: Window, t2_range_ms: tuple[float, float], place: _Place
+) -> None:
     """Draw T2 in colour on the grey picture."""
-    draw_grey(axes, windowed(shown.signal), place.view)
+    draw_grey(axes, shaded(shown.signal, window), place.view)
     draw_colour(axes, shown.t2_ms, t2_range_ms, place.view)
     draw_borders(axes, shown.discs, shown.regions)
     _finish(axes, place)
 
 
 def _draw_difference(
-    axes: Axes, before: ViewedSlice, after: ViewedSlice, change_range_ms: tuple[float, float], place: _Place
+    axes: Axes,
+    visits: tuple[ViewedSlice, ViewedSlice],
+    window: Window,
+    change_range_ms: tuple[float, float],
+    place: _Place,
 ) -> None:
     """Draw the difference in colour on a dim baseline, with the baseline's borders."""
-    draw_grey(axes, _DIM * windowed(before.signal), place.view)
+    before, after = visits
+    draw_grey(axes, _DIM * shaded(before.signal, window), place.view)
     draw_colour(axes, difference_ms(before, after), change_range_ms, place.view, _DIVERGING)
     draw_borders(axes, before.discs, before.regions, nucleus_colour="black")
     _finish(axes, place)

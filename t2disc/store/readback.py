@@ -22,11 +22,12 @@ _MS_PER_S = 1000.0
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StoredVisit:
-    """A visit as its outputs tell it: the T2 map in ms, and the discs."""
+    """A visit as its outputs tell it: the T2 map in ms, and the discs; its first echo where that was read as well."""
 
     record: VisitRecord
     t2map: T2Map
     discs: DiscLabels
+    echo: NDArray[np.float32] | None = None  # (X, Y, Z)
 
 
 def read_visit(out: Path, record: VisitRecord, *, with_schemes: bool = True) -> StoredVisit:

@@ -21,6 +21,8 @@ from t2disc.study.summary import StudySummary, summarise
 if TYPE_CHECKING:
     from t2disc.model.protocol import Protocol
 
+GREY_WORDS = {True: "the first echo", False: "made from S0 and T2, at an echo time of 30 ms"}
+"""What is grey in pictures of slices, by whether the first echo is shown."""
 NON_EVALUABLE: GradeWord = "non-evaluable"
 
 
@@ -208,19 +210,29 @@ def study_changes(participant: Participant) -> Iterator[StudyChange]:
 
 
 def read_maps(out: Path, participant: Participant) -> dict[str, store.StoredVisit]:
-    """Return the maps of each visit that has them, by session; a visit whose maps are damaged is left out."""
-    found = {row.record.session_id: read_visit(out, row.record) for row in participant.visits}
-    return {session_id: visit for session_id, visit in found.items() if visit is not None}
+    """Return the maps of each visit that has them, by session; a visit whose maps are damaged is left out.
+
+    First echoes come along where every visit has one: what is grey in one visit is then grey in the same way in all.
+    """
+    found = {row.record.session_id: _read_visit(out, row.record) for row in participant.visits}
+    visits = {session_id: visit for session_id, visit in found.items() if visit is not None}
+    if all(visit.echo is not None for visit in visits.values()):
+        return visits
+    return {session_id: replace(visit, echo=None) for session_id, visit in visits.items()}
 
 
-def read_visit(out: Path, record: store.VisitRecord) -> store.StoredVisit | None:
+def _read_visit(out: Path, record: store.VisitRecord) -> store.StoredVisit | None:
     """Return the maps of a visit; ``None`` where there are none, or none that can be read."""
     if not record.is_done:
         return None
     try:
-        return store.read_visit(out, record, with_schemes=False)
+        visit = store.read_visit(out, record, with_schemes=False)
     except OutputsDamaged:
         return None
+    with suppress(OutputsDamaged):
+        echo = store.read_first_echo(out, record)
+        return replace(visit, echo=echo if echo is not None and echo.shape == visit.t2map.shape else None)
+    return visit
 
 
 def visit_match(pair: store.PairRecord) -> VisitMatch | None:

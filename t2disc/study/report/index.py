@@ -65,7 +65,7 @@ def _row(participant: Participant, row: store.VisitRow, visit: store.StoredVisit
         index_t2=number(medians[0], 1) if medians else "",
         index_change=number(treated.change_ms, 1, sign=True) if treated else "",
         report=address,
-        thumbnail=thumbnail(visit) if visit else None,
+        thumbnail=thumbnail(visit, visit.echo) if visit else None,
     )
 
 

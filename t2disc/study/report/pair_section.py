@@ -9,8 +9,8 @@ from t2disc import store
 from t2disc.model import Change
 from t2disc.model.report import ReadingGuide, ReportFigure, ReportSection, ReportTable, SliceStrip
 from t2disc.study.report.figures import REPORT_COMMAND, page_figure
-from t2disc.study.report.gather import Participant, visit_match
-from t2disc.study.report.plots import CHANGE, draw_change
+from t2disc.study.report.gather import GREY_WORDS, Participant, visit_match
+from t2disc.study.report.plots import CHANGE, draw_change, greys_of
 from t2disc.study.report.words import COMPARED, MISSING, interval, number, plain
 
 _CHANGE_COLUMNS = (
@@ -83,12 +83,20 @@ def _slices(pair: SeenPair, guide: ReadingGuide) -> Iterator[ReportFigure]:
     match = visit_match(pair.record)
     if match is None:
         return
-    carried = followup_strips(pair.baseline, pair.followup, match, pair.record.followup_session_id)
+    carried = followup_strips(
+        pair.baseline,
+        pair.followup,
+        match,
+        pair.record.followup_session_id,
+        greys=greys_of(pair.baseline, pair.followup),
+        index_level=pair.baseline.record.index_level,
+    )
     yield ReportFigure(
         name=f"{pair.name}-slices",
         title="Baseline and follow-up in one place",
         caption="The follow-up is resampled onto the baseline, each disc by its own motion, for viewing only. "
-        "Flicker changes between the two: what moves is change, or a match that failed.",
+        "Flicker changes between the two: what moves is change, or a match that failed. Grey is "
+        f"{GREY_WORDS[pair.baseline.echo is not None]}.",
         strips=(*pair.baseline_strips, *carried),
         levels=tuple(disc.level for disc in match.discs),
         command=REPORT_COMMAND,

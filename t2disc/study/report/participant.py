@@ -24,7 +24,11 @@ def participant_page(
     """Return everything a participant's page shows; ``options`` are those of the command lines below figures."""
     from t2disc.qc.report import own_strips
 
-    strips = {session_id: own_strips(visit, session_id) for session_id, visit in maps.items()}
+    treated = participant.index_level
+    strips = {
+        session_id: own_strips(visit, session_id, grey=visit.echo, index_level=treated)
+        for session_id, visit in maps.items()
+    }
     pairs = tuple(_pair_sections(participant, maps, strips, options))
     is_told = any(figure.guide for section in pairs for figure in section.figures)
     return ParticipantPage(

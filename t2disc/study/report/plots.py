@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from t2disc import store
 from t2disc.errors import ArgumentInvalid, OutputsDamaged
 from t2disc.model import StudyChange
-from t2disc.study.report.gather import Gathered, Participant, gather, read_visit, study_changes, visit_match
+from t2disc.study.report.gather import Gathered, Participant, gather, read_maps, study_changes, visit_match
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
     from t2disc.model.protocol import Protocol
 
@@ -60,19 +62,21 @@ def shown_levels(record: store.VisitRecord) -> tuple[str, ...]:
 def _overlay(_out: Path, visit: store.StoredVisit, _levels: Sequence[str]) -> Figure:
     from t2disc.qc import plot_t2_overlay, viewed_stack
 
-    return plot_t2_overlay(viewed_stack(visit.t2map, visit.discs), visit.t2map, visit.discs)
+    return plot_t2_overlay(viewed_stack(visit.t2map, visit.discs, visit.echo), visit.t2map, visit.discs)
 
 
 def _flags(_out: Path, visit: store.StoredVisit, _levels: Sequence[str]) -> Figure:
     from t2disc.qc import plot_flags, viewed_stack
 
-    return plot_flags(viewed_stack(visit.t2map, visit.discs), visit.t2map, visit.discs)
+    return plot_flags(viewed_stack(visit.t2map, visit.discs, visit.echo), visit.t2map, visit.discs)
 
 
 def _quality(out: Path, visit: store.StoredVisit, _levels: Sequence[str]) -> Figure:
     from t2disc.qc import plot_quality, viewed_stack
 
-    return plot_quality(viewed_stack(visit.t2map, visit.discs), store.read_quality(out, visit.record), visit.discs)
+    return plot_quality(
+        viewed_stack(visit.t2map, visit.discs, visit.echo), store.read_quality(out, visit.record), visit.discs
+    )
 
 
 def _histogram(_out: Path, visit: store.StoredVisit, levels: Sequence[str]) -> Figure:
@@ -185,7 +189,17 @@ def draw_change(
         reason=pair.reason,
         quantity=quantity_of(baseline.record),
         rows_place="below",
+        greys=greys_of(baseline, followup),
     )
+
+
+def greys_of(
+    baseline: store.StoredVisit, followup: store.StoredVisit
+) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+    """Return the first echoes of both visits; ``None`` where one has none."""
+    if baseline.echo is None or followup.echo is None:
+        return None
+    return baseline.echo, followup.echo
 
 
 def draw_trajectories(participant: Participant) -> Figure:
@@ -314,7 +328,7 @@ def _participant(gathered: Gathered, participant_id: str) -> Participant:
 def _maps(gathered: Gathered, participant: Participant, session_id: str) -> store.StoredVisit:
     records = {row.record.session_id: row.record for row in participant.visits}
     record = records[_among(session_id, tuple(records), "a visit")]
-    visit = read_visit(gathered.out, record)
+    visit = read_maps(gathered.out, participant).get(session_id)
     if visit is None:
         raise OutputsDamaged("a visit without maps that can be read back", where=record.key)
     return visit

@@ -10,7 +10,7 @@ from t2disc.errors import OutputsDamaged
 from t2disc.model import Check, DiscMeasure
 from t2disc.model.report import ReadingGuide, ReportFigure, ReportSection, ReportTable, SliceStrip
 from t2disc.study.report.figures import REPORT_COMMAND, page_figure
-from t2disc.study.report.gather import Participant
+from t2disc.study.report.gather import GREY_WORDS, Participant
 from t2disc.study.report.plots import FLAGS, HISTOGRAM, PROFILES, QUALITY, VisitPlot, shown_levels
 from t2disc.study.report.words import COMPARED, MISSING, interval, number, plain
 
@@ -55,7 +55,7 @@ def visit_section(
     slices = ReportFigure(
         name=f"{name}-slices",
         title="T2 on the discs",
-        caption="Slices from the patient's right to left; grey is made from S0 and T2.",
+        caption=f"Slices from the patient's right to left; grey is {GREY_WORDS[visit.echo is not None]}.",
         strips=strips,
         levels=record.levels,
         command=REPORT_COMMAND,
@@ -73,8 +73,10 @@ def visit_section(
 def _text(participant: Participant, row: store.VisitRow) -> str:
     """Return what is remarked of a visit, and that all its checks passed where they did."""
     checks, told = _checks(participant, row)
-    passed = f"{len(checks)} of {len(checks)} checks passed: {row.grade.word}." if row.grade and checks and not told else ""
-    return " ".join(filter(None, ("; ".join(row.record.notes), passed)))
+    notes = "; ".join(row.record.notes)
+    if row.grade is None or not checks or told:
+        return notes
+    return f"{notes} {len(checks)} of {len(checks)} checks passed: {row.grade.word}.".strip()
 
 
 def _checks(participant: Participant, row: store.VisitRow) -> tuple[list[Check], list[Check]]:
