@@ -494,6 +494,31 @@ def test_a_codestream_that_claims_another_matrix_is_refused_before_it_is_decoded
     assert peak < 20 << 20
 
 
+def test_run_lengths_that_blow_up_are_refused_before_they_are_decoded(tmp_path):
+    slices = series(1)
+    for ds in slices:
+        ds.compress("1.2.840.10008.1.2.5", generate_instance_uid=False)
+    slices[1].PixelData = encapsulate([slices[1].PixelData[16:80] + b"\x81\x00" * (1 << 19)])  # 64 MiB when decoded
+    tracemalloc.start()
+    error = refusal(write(tmp_path, slices))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert error.code == "pixels-undecodable"
+    assert peak < 20 << 20
+
+
+def test_run_lengths_as_wasteful_as_can_be_are_read(tmp_path):
+    slices = series(1)
+    whole = load_stack(write(tmp_path / "plain", slices)).signal.tobytes()
+    for ds in slices:
+        planes = np.frombuffer(ds.PixelData, "<u2").byteswap().view(np.uint8).reshape(-1, 2).T  # high bytes first
+        coded = [b"".join(bytes((0, value)) for value in plane) for plane in planes]
+        head = np.array([2, 64, 64 + len(coded[0]), *[0] * 13], "<u4").tobytes()
+        ds.PixelData = encapsulate([head + coded[0] + coded[1]])
+        ds.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.5"
+    assert load_stack(write(tmp_path / "coded", slices)).signal.tobytes() == whole
+
+
 @pytest.mark.parametrize("options", [{"lossy_error": 20}], ids=["near-lossless jpeg-ls"])
 def test_a_lossy_codestream_that_calls_itself_lossless_is_refused(tmp_path, options):
     slices = series(1)

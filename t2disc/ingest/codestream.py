@@ -19,6 +19,7 @@ _JPEG_LS_FRAME, _START_OF_SCAN, _CODING_STYLE = 0xF7, 0xDA, 0x52
 _LAST_MARKERS = frozenset({0xDA, 0x90, 0x93, 0xD9})  # scan, tile part, data, end: what follows has no length
 _HEAD_BYTES = 1 << 16
 _RLE = "1.2.840.10008.1.2.5"
+_RLE_HEAD_BYTES, _RLE_PADDING_BYTES = 64, 256
 
 
 def check_codestreams(source: PixelSource) -> None:
@@ -31,17 +32,30 @@ def check_codestreams(source: PixelSource) -> None:
     PixelsLossy
         ``pixels-lossy``: an irreversible codestream, whatever the header calls it.
     PixelsUndecodable
-        ``pixels-undecodable``: a codestream of another matrix or of several components, or none at all.
+        ``pixels-undecodable``: a codestream of another matrix or of several components, or none at all; run lengths
+        that are longer than any way to write the plane.
     """
     with source.path.open("rb") as file:
         places = list(_fragments(file, source))
         if not places:
             raise PixelsUndecodable("compressed pixels without a fragment")
         if source.transfer_syntax == _RLE:
+            _check_run_lengths(places, source)
             return
         for n, (at, length) in enumerate(places):
             file.seek(at)
             _check_head(file.read(min(length, _HEAD_BYTES)), source, must_start=n == 0)
+
+
+def _check_run_lengths(places: list[tuple[int, int]], source: PixelSource) -> None:
+    """Refuse more run lengths than a plane can need: two bytes stand for up to 128, and a decoder makes them all.
+
+    The most wasteful encoder spends two bytes on each byte of the plane (PS3.5 G.3.1).
+    """
+    most = _RLE_HEAD_BYTES + 2 * source.plane_bytes + _RLE_PADDING_BYTES
+    longest = max(length for _, length in places)
+    if longest > most:
+        raise PixelsUndecodable(f"{longest} bytes of run lengths for a plane of {source.plane_bytes}")
 
 
 def _fragments(file: BinaryIO, source: PixelSource) -> Iterator[tuple[int, int]]:

@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""Try to break every promise of t2disc on this machine, and print the figure of each.
+
+python scripts/check_promises.py [--only 6,9] [--scale 0.1] [--docs]
+
+The rows are in ``scripts/promises``; faults come from the tests' own factories. A full run takes a quarter of an hour
+on two cores. ``--only`` chooses rows, ``--scale`` shrinks how often things are tried, ``--docs`` writes
+docs/promises.md. Exit code 1 where a promise does not hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "scripts")]
+
+from promises.figure import Figure, Promise, Trial  # noqa: E402
+from promises.table import ROWS  # noqa: E402
+
+from t2disc import __version__  # noqa: E402
+
+PAGE = ROOT / "docs" / "promises.md"
+HEAD = """# What is promised, and the last figures
+
+Written by `python scripts/check_promises.py --docs` (`make promises` runs the same and leaves this page alone). Each row
+tries to break what is promised; its function is in `scripts/promises/`. A small part of each runs in `make test`. A row
+that falls short, or could not be shown, says so.
+"""
+
+
+def check(promise: Promise, scale: float) -> Figure:
+    """Measure one row in a folder of its own; a row that fails itself is a promise not kept."""
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix=f"promise{promise.number}-", ignore_cleanup_errors=True) as folder:
+        try:
+            figure = promise.measure(Trial(folder=Path(folder), scale=scale))
+        except Exception as fault:
+            traceback.print_exc()
+            figure = Figure(asked=promise.test, found=f"the row itself failed: {type(fault).__name__}", holds=False)
+    return replace(figure, seconds=time.perf_counter() - started)
+
+
+def lines_of(results: Sequence[tuple[Promise, Figure]]) -> list[str]:
+    """Return the table of figures as Markdown."""
+    head = ["| # | fault | promise | test | figure | verdict | s |", "|---|---|---|---|---|---|---|"]
+    return head + [_line(promise, figure) for promise, figure in results]
+
+
+def _line(promise: Promise, figure: Figure) -> str:
+    short = f" ({figure.short})" if figure.short else ""
+    cells = (
+        str(promise.number),
+        promise.fault,
+        promise.promise,
+        f"{promise.test}: {figure.asked}",
+        figure.found,
+        f"{figure.verdict}{short}",
+        f"{figure.seconds:.0f}",
+    )
+    return f"| {' | '.join(_cell(cell) for cell in cells)} |"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "/").replace(str(ROOT), "").split())
+
+
+def page(results: Sequence[tuple[Promise, Figure]], scale: float) -> str:
+    """Return docs/promises.md."""
+    n_short = sum(figure.holds is False for _, figure in results)
+    n_open = sum(figure.holds is None for _, figure in results)
+    seconds = sum(figure.seconds for _, figure in results)
+    told = (
+        f"One run of t2disc {__version__} on {platform.system()}, Python {platform.python_version()}, "
+        f"{os.cpu_count()} cores, {seconds / 60:.0f} minutes, scale {scale:g}: "
+        f"{len(results) - n_short - n_open} of {len(results)} hold, {n_short} fall short, {n_open} not shown."
+    )
+    return "\n".join([HEAD, told, "", *lines_of(results)]) + "\n"
+
+
+def chosen(only: str) -> list[Promise]:
+    """Return the rows that are asked for."""
+    numbers = {int(number) for number in only.split(",")} if only else {row.number for row in ROWS}
+    if unknown := numbers - {row.number for row in ROWS}:
+        raise SystemExit(f"no such rows: {sorted(unknown)}")
+    return [row for row in ROWS if row.number in numbers]
+
+
+def main() -> int:
+    """Run the rows and print each as it ends."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="numbers of rows, such as 6,9")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the counts, such as 0.1 for a trial")
+    parser.add_argument("--docs", action="store_true", help="write docs/promises.md")
+    options = parser.parse_args()
+    results = []
+    for promise in chosen(options.only):
+        figure = check(promise, options.scale)
+        results.append((promise, figure))
+        short = f"\n    {figure.short}" if figure.short else ""
+        print(f"{promise.number:2d} {figure.verdict:11s} {figure.seconds:6.1f} s  {promise.fault}", flush=True)
+        print(f"    {figure.asked}\n    {figure.found}{short}", flush=True)
+    if options.docs:
+        PAGE.write_text(page(results, options.scale), encoding="utf-8")
+    return int(any(figure.holds is False for _, figure in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

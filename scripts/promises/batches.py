@@ -1,0 +1,436 @@
+"""Rows 4, 5, 8, 16, 17, 19, 20, 21: whole studies, again, changed, in other ways, with bad visits, and many of them."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from promises.figure import Figure, Trial
+from promises.outputs import measure
+from promises.staging import environment
+from stories import measured
+from studies import broken_visit, label_map, small_study, sound_visit, tree
+
+import t2disc.batch.plan
+from t2disc import store
+from t2disc.batch import Decision, RunSettings, plan_visits
+from t2disc.batch.progress import Silent
+from t2disc.batch.visits import input_facts
+from t2disc.model import Visit
+from t2disc.model.protocol import FitSettings, Protocol, SegmentSettings, StudySettings
+from t2disc.study import LabelFolders, VisitResult, find_visits
+
+AGE_S = 2.1  # younger files have no stamp
+
+
+class Listener(Silent):
+    """Keeps what was decided of each visit."""
+
+    def __init__(self) -> None:
+        self.decided: dict[str, str] = {}
+
+    def visit_planned(self, visit: Visit, decision: Decision) -> None:
+        """Keep the action."""
+        self.decided[visit.key] = decision.action
+
+
+def study_of(folder: Path, n_participants: int) -> Path:
+    """Write a study of two visits each."""
+    small_study(folder)
+    for number in range(2, n_participants + 1):
+        copy_participant(folder, f"P{number}")
+    rows = "".join(f"P{number}\tL4/L5\n" for number in range(1, n_participants + 1))
+    (folder / "participants.tsv").write_text(f"participant_id\tindex_level\n{rows}")
+    return folder
+
+
+def copy_participant(folder: Path, name: str) -> None:
+    """Write the first participant again under another name."""
+    shutil.copytree(folder / "P1", folder / name)
+    for path in (folder / "labels").glob("sub-P1_*"):
+        shutil.copy(path, path.with_name(path.name.replace("sub-P1_", f"sub-{name}_")))
+
+
+def seconds_of(do: Callable[[], Any]) -> float:
+    """Return how long something takes, s."""
+    started = time.perf_counter()
+    do()
+    return time.perf_counter() - started
+
+
+def states(out: Path) -> dict[str, tuple[int, str]]:
+    """Return time of change and SHA-256 of every file but logs and the index, which tells times itself."""
+    return {
+        name: ((out / name).stat().st_mtime_ns, hashlib.sha256(content).hexdigest())
+        for name, content in tree(out).items()
+    }
+
+
+# ------------------------------------------------------------------------------------------------ again
+def same_again(trial: Trial) -> Figure:
+    """Row 4."""
+    study, out = study_of(trial.folder / "study", trial.count(6, 2)), trial.folder / "out"
+    first_s = seconds_of(lambda: measure(study, out))
+    before = states(out)
+    second_s = seconds_of(lambda: measure(study, out))
+    after = states(out)
+    n_changed = sum(before.get(name) != state for name, state in after.items()) + len(before.keys() - after.keys())
+    return Figure(
+        asked=f"a study of {len(list(out.glob('sub-*/ses-*')))} visits run twice: SHA-256 and time of {len(before)} files",
+        found=f"changed {n_changed}, the second run took {second_s / first_s:.3f} of the first's time",
+        holds=n_changed == 0,
+    )
+
+
+def no_change(trial: Trial) -> Figure:
+    """Row 20: the third run is timed, for the second one finds outputs too young to be known unread."""
+    n = trial.count(60, 5)
+    study, out = study_of(trial.folder / "study", n), trial.folder / "out"
+    first_s = seconds_of(lambda: measure(study, out, jobs=2))
+    time.sleep(AGE_S)
+    measure(study, out, jobs=2)
+    time.sleep(AGE_S)
+    before = states(out)
+    command = [sys.executable, "-m", "t2disc", "fit", str(study), "-o", str(out), "--labels", str(study / "labels")]
+    run = {"env": environment(), "capture_output": True, "check": True}
+    again_s = seconds_of(lambda: subprocess.run(command, **run))  # type: ignore[call-overload]
+    n_changed = sum(before[name] != state for name, state in states(out).items())
+    return Figure(
+        asked=f"{2 * n} visits of which nothing has changed, by the command line",
+        found=f"{again_s:.2f} s (the first run {first_s:.1f} s with two jobs), changed {n_changed}",
+        holds=again_s <= 3.0 and not n_changed,
+        short="" if again_s <= 3.0 else "aim: at most 3 s",
+    )
+
+
+def planning(trial: Trial) -> Figure:
+    """Row 21: outputs and inputs of one visit under many names, an index made from reading them all once."""
+    n = trial.count(2000, 20)
+    study, out = _many(trial.folder, n)
+    settings = RunSettings(out=out, protocol=Protocol(), labels_dir=study / "labels")
+    read_s = seconds_of(lambda: _know(study, settings))
+    started = time.perf_counter()
+    plan = _plan(study, settings)
+    seconds = time.perf_counter() - started
+    actions = Counter(planned.decision.action for planned in plan)
+    return Figure(
+        asked=f"{n} visits of which nothing has changed (synthetic records of one visit), decided of with an index",
+        found=f"{seconds:.2f} s, {', '.join(f'{action} {count}' for action, count in actions.items())}; "
+        f"without an index {read_s:.1f} s",
+        holds=seconds <= 5.0 and actions == {"skip": n},
+        short="" if seconds <= 5.0 else "aim: at most 5 s",
+    )
+
+
+def _many(folder: Path, n: int) -> tuple[Path, Path]:
+    """Write one visit with its outputs, and link both under ``n`` names; records and manifests are each visit's own."""
+    study, out = folder / "study", folder / "out"
+    sound_visit(study / "P1" / "a")
+    label_map(study / "labels", "sub-P1_ses-a")
+    measure(study, out)
+    own = out / "sub-P1" / "ses-a"
+    record_path = next(own.glob("*_record.json"))
+    contents = {path: path.read_bytes() for path in sorted(own.rglob("*")) if path.is_file()}
+    for number in range(2, n + 1):
+        name = f"P{number}"
+        _link_tree(study / "P1", study / name)
+        for path in (study / "labels").glob("sub-P1_*"):
+            os.link(path, path.with_name(path.name.replace("sub-P1_", f"sub-{name}_")))
+        record = contents[record_path].replace(b'"sub-P1"', f'"sub-{name}"'.encode())
+        _link_outputs(own, out / f"sub-{name}" / "ses-a", name, record_path, record)
+    return study, out
+
+
+def _link_tree(old: Path, new: Path) -> None:
+    shutil.copytree(old, new, copy_function=os.link)
+
+
+def _link_outputs(own: Path, new: Path, name: str, record_path: Path, record: bytes) -> None:
+    shutil.copytree(own, new, copy_function=os.link)
+    for path in sorted(new.rglob("*sub-P1*")):
+        path.rename(path.with_name(path.name.replace("sub-P1_", f"sub-{name}_")))
+    renamed = new / record_path.name.replace("sub-P1_", f"sub-{name}_")
+    renamed.unlink()
+    renamed.write_bytes(record)
+    text = (own / store.MANIFEST).read_text().replace("sub-P1_", f"sub-{name}_")
+    old_sha, new_sha = (hashlib.sha256(content).hexdigest() for content in (record_path.read_bytes(), record))
+    sizes = (record_path.stat().st_size, len(record))
+    text = text.replace(f'{old_sha}",\n      "size_bytes": {sizes[0]}', f'{new_sha}",\n      "size_bytes": {sizes[1]}')
+    (new / store.MANIFEST).unlink()
+    (new / store.MANIFEST).write_text(text)
+
+
+def _know(study: Path, settings: RunSettings) -> None:
+    """Decide of every visit by reading all, and write the index from it, as a run does."""
+    time.sleep(AGE_S)
+    plan = plan_visits(_visits(study, settings), settings, store.StudyIndex())
+    facts = {}
+    for planned in plan:
+        visit = planned.visit
+        record = store.read_record(settings.out, visit.participant_id, visit.session_id)
+        folder = settings.out / visit.participant_id / visit.session_id
+        if record is not None:
+            facts[visit.key] = store.VisitFacts.of(record, has_pictures=False, stamp=store.folder_stamp(folder))
+    store.write_index(settings.out, store.StudyIndex(visits=facts, inputs=input_facts(plan)))
+
+
+def _visits(study: Path, settings: RunSettings, index: store.StudyIndex | None = None) -> Any:
+    known = index.inputs if index else None
+    return find_visits(study, settings.protocol, ignore=(settings.out, study / "labels"), key=None, known=known)
+
+
+def _plan(study: Path, settings: RunSettings) -> Any:
+    index = store.read_index(settings.out)
+    return plan_visits(_visits(study, settings, index), settings, index)
+
+
+# ------------------------------------------------------------------------------------------------ changed
+def one_changed(trial: Trial) -> Figure:
+    """Row 5: each change is made to a study that stands, and what is done is compared with what must be."""
+    study, out = study_of(trial.folder / "study", 3), trial.folder / "out"
+    measure(study, out)
+    wrong, cases = [], _changes(study, out)
+    for case in cases:
+        listener = Listener()
+        case.happen()
+        measure(study, out, listener, **case.settings)
+        done = {key: action for key, action in listener.decided.items() if action != "skip"}
+        if done != case.expected:
+            wrong.append(f"{case.name} ({', '.join(f'{key} {action}' for key, action in done.items()) or 'nothing'})")
+    return Figure(
+        asked=f"{len(cases)} changes in a study of 6 visits, one after the other: {', '.join(c.name for c in cases)}",
+        found=f"reruns = expected {len(cases) - len(wrong)}/{len(cases)}",
+        holds=not wrong,
+        short=f"not so: {'; '.join(wrong)}" if wrong else "",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A change, what must be done because of it, and the settings of the run."""
+
+    name: str
+    expected: dict[str, str] = field(default_factory=dict)
+    happen: Callable[[], object] = lambda: None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def _changes(study: Path, out: Path) -> list[Case]:
+    keys = [f"sub-P{number}/ses-{visit}" for number in (1, 2, 3) for visit in ("baseline", "month12")]
+    every, relabelled = dict.fromkeys(keys, "run"), dict.fromkeys(keys, "relabel")
+    fit = Protocol(fit=FitSettings(min_snr=2.0))
+    discs = fit.model_copy(update={"segment": SegmentSettings(least_confidence=0.9)})
+    order = discs.model_copy(update={"study": StudySettings(visit_order=("baseline", "month12"))})
+    drawn = {"protocol": order, "with_figures": True}
+    image = partial(_one_image, study / "P1" / "baseline")
+    labels = partial(_one_label, study / "labels", "sub-P2_ses-month12")
+    level = partial(_one_level, study, "P3")
+    lost = partial(_one_lost, out / "sub-P1" / "ses-month12")
+    return [
+        Case(name="none"),
+        Case(name="an image", expected={keys[0]: "run"}, happen=image),
+        Case(name="labels", expected={keys[3]: "relabel"}, happen=labels),
+        Case(name="a treated level", expected=dict.fromkeys(keys[4:], "relabel"), happen=level),
+        Case(name="[fit]", expected=every, settings={"protocol": fit}),
+        Case(name="[segment]", expected=relabelled, settings={"protocol": discs}),
+        Case(name="[study]", settings={"protocol": order}),
+        Case(name="pictures", expected=relabelled, settings=drawn),
+        Case(name="an output lost", expected={keys[1]: "run"}, happen=lost, settings=drawn),
+        Case(name="version", expected=every, happen=_other_version, settings=drawn),
+    ]
+
+
+def _one_image(folder: Path) -> None:
+    path = sorted((folder / "scan").iterdir())[0]
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def _one_label(folder: Path, stem: str) -> None:
+    (folder / f"{stem}_dseg.tsv").write_text("index\tname\n1\tL3/L4\n2\tL4/L5\n")
+
+
+def _one_level(study: Path, name: str) -> None:
+    path = study / "participants.tsv"
+    path.write_text(path.read_text().replace(f"{name}\tL4/L5", f"{name}\tL5/S1"))
+
+
+def _one_lost(folder: Path) -> None:
+    next(folder.rglob("*_T2map.nii.gz")).unlink()
+
+
+def _other_version() -> None:
+    t2disc.batch.plan.__version__ = "0.0.0+promises"
+
+
+# ------------------------------------------------------------------------------------------------ other ways
+def same_bytes(trial: Trial) -> Figure:
+    """Row 8: a simulated spine with a matched pair, measured in many ways."""
+    study = trial.folder / "study"
+    simulate = [sys.executable, "-m", "t2disc", "simulate", str(study), "--participants", "1", "--size", "tiny"]
+    subprocess.run(simulate, env=environment(), check=True, capture_output=True)
+    renamed = _renamed(study, trial.folder / "renamed")
+    ways: list[tuple[str, Path, str, dict[str, str], int | None]] = [
+        ("as it is", study, "0", {}, None),
+        ("two jobs, hash seed 1", study, "2", {"PYTHONHASHSEED": "1"}, None),
+        ("other names and order of files", renamed, "1", {"PYTHONHASHSEED": "2"}, None),
+        ("blocks of 777 voxels", study, "0", {"PYTHONHASHSEED": "3"}, 777),
+        ("three jobs, names", renamed, "3", {"PYTHONHASHSEED": "4"}, None),
+        ("one thread", study, "0", {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}, None),
+        ("three threads of ITK", study, "0", {"ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "3"}, None),
+        ("another folder and time zone", study, "0", {"TZ": "Asia/Tokyo", "LC_ALL": "C"}, None),
+    ]
+    ways = ways[: trial.count(len(ways), 3)]
+    sums = [_tree_sha256(trial.folder, n, *way[1:]) for n, way in enumerate(ways)]
+    n_distinct = len(set(sums))
+    odd = [way[0] for way, sha in zip(ways, sums, strict=True) if sha != sums[0]]
+    return Figure(
+        asked=f"{len(ways)} ways: " + ", ".join(way[0] for way in ways),
+        found=f"distinct hashes {n_distinct}",
+        holds=n_distinct == 1,
+        short=f"other bytes: {', '.join(odd)}" if odd else "",
+    )
+
+
+def _renamed(study: Path, copy: Path) -> Path:
+    """Copy a study with its images under other names, written in the opposite order."""
+    shutil.copytree(study, copy, ignore=shutil.ignore_patterns("P[0-9]*"))
+    for folder in sorted(study.glob("P[0-9]*")):
+        files = sorted((path for path in folder.rglob("*") if path.is_file()), reverse=True)
+        for n, path in enumerate(files):
+            target = copy / path.relative_to(study).with_name(f"{(n * 7919) % 10007:05d}.bin")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+    return copy
+
+
+_IN_BLOCKS = """
+import sys
+import t2disc.fit.run as run
+from t2disc.cli import main
+if int(sys.argv[1]):
+    run._block = lambda model, backend: int(sys.argv[1])
+main(sys.argv[2:])
+"""
+
+
+def _tree_sha256(folder: Path, number: int, study: Path, jobs: str, more: dict[str, str], block: int | None) -> str:
+    out = folder / f"way{number}"
+    fit = ["fit", str(study), "-o", str(out), "--labels", str(study / "labels"), "--jobs", jobs]
+    command = [sys.executable, "-c", _IN_BLOCKS, str(block or 0), *fit]
+    ended = subprocess.run(command, env=environment(**more), capture_output=True, text=True, check=False)
+    if ended.returncode:
+        return f"exit code {ended.returncode}"
+    whole = hashlib.sha256()
+    for name, content in sorted(tree(out).items()):
+        whole.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
+    return whole.hexdigest()
+
+
+# ------------------------------------------------------------------------------------------------ bad visits
+def bad_story(visit: Visit, protocol: Protocol, folders: LabelFolders) -> VisitResult:
+    """Measure a visit; that of two participants ends its process, or asks for all memory."""
+    result = measured(visit, protocol, folders)
+    if visit.participant_id == "sub-CRASH":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if visit.participant_id == "sub-MEMORY":
+        np.ones(1 << 29)  # 4 GiB
+    return result
+
+
+_WITH_STORY = """
+import sys
+from functools import partial
+import t2disc.batch as batch
+from promises.batches import bad_story
+batch.RunSettings = partial(batch.RunSettings, analyse=bad_story)
+from t2disc.cli import main
+main(sys.argv[1:])
+"""
+
+
+def bad_among_good(trial: Trial) -> Figure:
+    """Row 16: 99 sound visits of one participant each, one that is refused, one that crashes, one without memory."""
+    study, out, n_good = trial.folder / "study", trial.folder / "out", trial.count(99, 4)
+    names = [f"G{number}" for number in range(n_good)] + ["CRASH", "MEMORY"]
+    for name in names:
+        sound_visit(study / name / "a")
+    label_map(study / "labels", "sub-CRASH_ses-a")
+    broken_visit(study / "CUT" / "a")
+    arguments = ["fit", str(study), "-o", str(out), "--jobs", "2", "--memory-limit", "1500"]
+    command = [sys.executable, "-c", _WITH_STORY, *arguments]
+    ended = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+    with (out / "visits.tsv").open() as stream:
+        rows = {row["participant_id"]: row for row in csv.DictReader(stream, delimiter="\t")}
+    n_done = sum(rows[f"sub-G{number}"]["status"] == "done" for number in range(n_good))
+    bad = {name: rows[f"sub-{name}"] for name in ("CRASH", "MEMORY", "CUT")}
+    codes = {name: _code(row) for name, row in bad.items()}
+    wanted = {"CRASH": "child-crashed", "MEMORY": "out-of-memory", "CUT": "slice-missing"}
+    tries = Counter((study / "tries").read_text().split())
+    n_again = sum(count > 1 for key, count in tries.items() if key.startswith("sub-G"))
+    return Figure(
+        asked=f"{n_good} sound visits with one refused, one that ends by SIGSEGV, one that asks for 4 GiB",
+        found=f"{n_done}/{n_good} done, {n_again} measured twice, quarantined with {', '.join(codes.values())}, "
+        f"exit code {ended.returncode}",
+        holds=(n_done, n_again, codes, ended.returncode) == (n_good, 0, wanted, 3),
+    )
+
+
+def _code(row: dict[str, str]) -> str:
+    return row["code"] if row["status"] == "quarantined" else row["status"]
+
+
+def worker_killed(trial: Trial) -> Figure:
+    """Row 17."""
+    asked = "one of two workers of the distributed executor killed while it measures"
+    if importlib.util.find_spec("t2disc.batch.distributed") is None:
+        return Figure(asked=asked, found="not built", holds=None, short="there is no distributed executor yet")
+    if importlib.util.find_spec("distributed") is None:
+        return Figure(asked=asked, found="not shown", holds=None, short="dask is not installed here (extra: dask)")
+    return _kill_worker(trial, asked)
+
+
+def _kill_worker(trial: Trial, asked: str) -> Figure:
+    return Figure(asked=asked, found="not shown", holds=None, short="this script does not kill workers yet")
+
+
+# ------------------------------------------------------------------------------------------------ provenance
+def run_from_record(trial: Trial) -> Figure:
+    """Row 19: the settings that a record tells make a protocol, with which the visit is measured alone elsewhere."""
+    study, out = study_of(trial.folder / "study", 1), trial.folder / "out"
+    options = {"min_snr": 4.0, "skip_first": 1, "model": "mono"}
+    measure(study, out, protocol=Protocol(fit=FitSettings(**options)))  # type: ignore[arg-type]
+    n_equal, keys = 0, ("ses-baseline", "ses-month12")
+    for session in keys:
+        record = store.read_record(out, "sub-P1", session)
+        fit = record.fit if record else None
+        if fit is None:
+            continue
+        told = {"min_snr": fit.min_snr, "skip_first": fit.skip_first, "model": fit.model}
+        again = trial.folder / f"again-{session}"
+        protocol = Protocol(fit=FitSettings(**told))  # type: ignore[arg-type]
+        measure(study, again, protocol=protocol, only=(f"sub-P1/{session}",))
+        manifests = [store.manifest_sha256(folder / "sub-P1" / session) for folder in (out, again)]
+        n_equal += manifests[0] is not None and manifests[0] == manifests[1]
+    return Figure(
+        asked=f"{len(keys)} visits measured again, each alone, with the model, SNR and echoes that its record tells",
+        found=f"same SHA-256 of the manifest {n_equal}/{len(keys)}",
+        holds=None if n_equal == len(keys) else False,
+        short="no command does this yet, and a record tells the settings of the fit alone: "
+        "those of ingest, registration, discs and regions only by check sum",
+    )

@@ -1,0 +1,163 @@
+"""The promises in their order; 1 to 19 are those of the house, the others were added here."""
+
+from __future__ import annotations
+
+from promises import batches, disks, inputs, kills, privacy
+from promises.figure import Promise
+
+ROWS = (
+    Promise(
+        number=1,
+        fault="SIGKILL at any instant",
+        promise="every final-name file is whole or absent; running again completes to the bytes of an undisturbed run",
+        test="kill a run at random times, then resume",
+        measure=kills.killed_at_random,
+    ),
+    Promise(
+        number=2,
+        fault="killed between two files of a visit",
+        promise="the manifest is written last and is the commit mark",
+        test="exit before system calls that write, spread over the whole run",
+        measure=kills.ended_at_each_write,
+    ),
+    Promise(
+        number=3,
+        fault="disk full, quota",
+        promise="coded StoreError; earlier results untouched; nothing torn under a final name",
+        test="a small tmpfs and RLIMIT_FSIZE, swept",
+        measure=disks.disk_full,
+    ),
+    Promise(
+        number=4,
+        fault="same batch twice",
+        promise="the second run changes no byte",
+        test="SHA-256 and time of every file",
+        measure=batches.same_again,
+    ),
+    Promise(
+        number=5,
+        fault="input, protocol or version changed",
+        promise="exactly the visits concerned run again, with the reason",
+        test="change one thing after the other",
+        measure=batches.one_changed,
+    ),
+    Promise(
+        number=6,
+        fault="output tampered",
+        promise="`t2disc verify` names the file",
+        test="bit flips",
+        measure=disks.tampered,
+    ),
+    Promise(
+        number=7,
+        fault="two runs on one output folder",
+        promise="the second exits with a coded error at once, or takes disjoint visits",
+        test="simultaneous starts",
+        measure=kills.started_together,
+    ),
+    Promise(
+        number=8,
+        fault="order of files, chunk size, number of workers, hash seed",
+        promise="the same bytes",
+        test="matrix of SHA-256",
+        measure=batches.same_bytes,
+    ),
+    Promise(
+        number=9,
+        fault="truncated DICOM",
+        promise="coded refusal or the full result",
+        test="cuts of one file",
+        measure=inputs.cut,
+    ),
+    Promise(
+        number=10,
+        fault="mutated DICOM",
+        promise="no crash, hang or uncoded error",
+        test="mutants in children with limits of time and memory",
+        measure=inputs.mutated,
+    ),
+    Promise(
+        number=11,
+        fault="one bit flipped in a .nii.gz input",
+        promise="refused",
+        test="bit flips",
+        measure=inputs.flipped,
+    ),
+    Promise(
+        number=12,
+        fault="deflate and gzip bombs, 65535 x 65535 headers, 4 GiB lengths",
+        promise="size checked before allocation",
+        test="crafted files under RLIMIT_AS",
+        measure=inputs.bombs,
+    ),
+    Promise(
+        number=13,
+        fault="missing or doubled slices and echoes, impossible echo times, mixed series, lossy pixels, and more",
+        promise="its own code each, or the documented right answer; never a guess",
+        test="fake-slice factory",
+        measure=inputs.wrong,
+    ),
+    Promise(
+        number=14,
+        fault="path traversal in header values, symlink loops, FIFOs, device files, DICOMDIR",
+        promise="writes only under the output folder; reads only regular files",
+        test="hostile trees, every open noted",
+        measure=inputs.hostile,
+    ),
+    Promise(
+        number=15,
+        fault="identifiers",
+        promise="nothing but allow-listed fields in any output",
+        test="a canary of its own in every text element; search all outputs",
+        measure=privacy.identifiers,
+    ),
+    Promise(
+        number=16,
+        fault="one bad visit in 100, a native crash, out of memory",
+        promise="the others finish; the bad one is quarantined with a code and a reason; the exit code tells",
+        test="mixed batch",
+        measure=batches.bad_among_good,
+    ),
+    Promise(
+        number=17,
+        fault="a worker of the distributed executor is killed",
+        promise="its running visit runs again; nothing else does",
+        test="kill one of two workers",
+        measure=batches.worker_killed,
+    ),
+    Promise(
+        number=18,
+        fault="Ctrl-C, SIGTERM",
+        promise="stops cleanly, lock freed, exit 130/143",
+        test="signals at random times",
+        measure=kills.stopped_at_random,
+    ),
+    Promise(
+        number=19,
+        fault="provenance",
+        promise="a visit re-run from its own provenance gives the same bytes",
+        test="measure again from what the record tells",
+        measure=batches.run_from_record,
+    ),
+    Promise(
+        number=20,
+        fault="a study run again of which nothing has changed",
+        promise="seconds, not minutes: 120 visits in at most 3 s",
+        test="the command line, timed",
+        measure=batches.no_change,
+    ),
+    Promise(
+        number=21,
+        fault="thousands of visits",
+        promise="2,000 unchanged visits are planned in at most 5 s",
+        test="synthetic records, timed",
+        measure=batches.planning,
+    ),
+    Promise(
+        number=22,
+        fault="tampering with what no manifest lists",
+        promise="only what vouches for nothing goes unseen, and it is known what that is",
+        test="a bit of each other file, and bits of the study's manifest",
+        measure=disks.unguarded,
+    ),
+)
