@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= auto
 
-.PHONY: demo test lint format bench sample clean
+.PHONY: demo test lint format bench promises sample clean
 
 demo: $(VENV)/.installed                 ## run the main job on sample_data/ and show where everything lies
 	$(BIN)/t2disc demo sample_data -o demo_output
@@ -23,6 +23,9 @@ format: $(VENV)/.installed-lint          ## let ruff put the code in order
 
 bench: $(VENV)/.installed-test           ## speed, memory and accuracy against peers (needs ../shared)
 	$(BIN)/python scripts/bench.py --envs $(VENV)/peers
+
+promises: $(VENV)/.installed-test        ## try to break every promise on this machine (a quarter of an hour)
+	$(BIN)/python scripts/check_promises.py
 
 sample: $(VENV)/.installed               ## make sample_data/ again
 	$(BIN)/python scripts/make_sample_data.py

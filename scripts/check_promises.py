@@ -32,10 +32,12 @@ from t2disc import __version__  # noqa: E402
 PAGE = ROOT / "docs" / "promises.md"
 HEAD = """# What is promised, and the last figures
 
-Written by `python scripts/check_promises.py --docs` (`make promises` runs the same and leaves this page alone). Each row
-tries to break what is promised; its function is in `scripts/promises/`. A small part of each runs in `make test`. A row
+Written by `python scripts/check_promises.py --docs` (`make promises` runs the same and leaves this page alone). Each
+row tries to break what is promised; its function is in `scripts/promises/`. A small part runs in `make test`. A row
 that falls short, or could not be shown, says so.
 """
+
+UNMEASURED = Figure(asked="not tried", found="none", holds=None, short="left out of this run")
 
 
 def check(promise: Promise, scale: float) -> Figure:
@@ -75,7 +77,10 @@ def _cell(text: str) -> str:
 
 
 def page(results: Sequence[tuple[Promise, Figure]], scale: float) -> str:
-    """Return docs/promises.md."""
+    """Return docs/promises.md, with every row of the table."""
+    measured = {promise.number for promise, _ in results}
+    missing = [(row, UNMEASURED) for row in ROWS if row.number not in measured]
+    results = sorted([*results, *missing], key=lambda result: result[0].number)
     n_short = sum(figure.holds is False for _, figure in results)
     n_open = sum(figure.holds is None for _, figure in results)
     seconds = sum(figure.seconds for _, figure in results)
@@ -88,11 +93,12 @@ def page(results: Sequence[tuple[Promise, Figure]], scale: float) -> str:
 
 
 def chosen(only: str) -> list[Promise]:
-    """Return the rows that are asked for."""
-    numbers = {int(number) for number in only.split(",")} if only else {row.number for row in ROWS}
-    if unknown := numbers - {row.number for row in ROWS}:
+    """Return the rows that are asked for, in the order in which they are."""
+    rows = {row.number: row for row in ROWS}
+    numbers = [int(number) for number in only.split(",")] if only else list(rows)
+    if unknown := set(numbers) - set(rows):
         raise SystemExit(f"no such rows: {sorted(unknown)}")
-    return [row for row in ROWS if row.number in numbers]
+    return [rows[number] for number in numbers]
 
 
 def main() -> int:
@@ -109,8 +115,8 @@ def main() -> int:
         short = f"\n    {figure.short}" if figure.short else ""
         print(f"{promise.number:2d} {figure.verdict:11s} {figure.seconds:6.1f} s  {promise.fault}", flush=True)
         print(f"    {figure.asked}\n    {figure.found}{short}", flush=True)
-    if options.docs:
-        PAGE.write_text(page(results, options.scale), encoding="utf-8")
+        if options.docs:
+            PAGE.write_text(page(results, options.scale), encoding="utf-8")
     return int(any(figure.holds is False for _, figure in results))
 
 

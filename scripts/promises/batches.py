@@ -12,27 +12,27 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from promises.figure import Figure, Trial
-from promises.outputs import measure
-from promises.staging import environment
 from stories import measured
 from studies import broken_visit, label_map, small_study, sound_visit, tree
 
 import t2disc.batch.plan
+from promises.figure import Figure, Trial
+from promises.outputs import measure
+from promises.staging import environment
 from t2disc import store
-from t2disc.batch import Decision, RunSettings, plan_visits
+from t2disc.batch import Decision, Planned, RunSettings, plan_visits
 from t2disc.batch.progress import Silent
 from t2disc.batch.visits import input_facts
 from t2disc.model import Visit
 from t2disc.model.protocol import FitSettings, Protocol, SegmentSettings, StudySettings
-from t2disc.study import LabelFolders, VisitResult, find_visits
+from t2disc.study import LabelFolders, VisitResult, find_visits, visit_basis
 
 AGE_S = 2.1  # younger files have no stamp
 
@@ -90,7 +90,7 @@ def same_again(trial: Trial) -> Figure:
     after = states(out)
     n_changed = sum(before.get(name) != state for name, state in after.items()) + len(before.keys() - after.keys())
     return Figure(
-        asked=f"a study of {len(list(out.glob('sub-*/ses-*')))} visits run twice: SHA-256 and time of {len(before)} files",
+        asked=f"{len(list(out.glob('sub-*/ses-*')))} visits run twice: SHA-256 and time of {len(before)} files",
         found=f"changed {n_changed}, the second run took {second_s / first_s:.3f} of the first's time",
         holds=n_changed == 0,
     )
@@ -108,7 +108,7 @@ def no_change(trial: Trial) -> Figure:
     command = [sys.executable, "-m", "t2disc", "fit", str(study), "-o", str(out), "--labels", str(study / "labels")]
     run = {"env": environment(), "capture_output": True, "check": True}
     again_s = seconds_of(lambda: subprocess.run(command, **run))  # type: ignore[call-overload]
-    n_changed = sum(before[name] != state for name, state in states(out).items())
+    n_changed = sum(before.get(name) != state for name, state in states(out).items())
     return Figure(
         asked=f"{2 * n} visits of which nothing has changed, by the command line",
         found=f"{again_s:.2f} s (the first run {first_s:.1f} s with two jobs), changed {n_changed}",
@@ -146,17 +146,22 @@ def _many(folder: Path, n: int) -> tuple[Path, Path]:
     record_path = next(own.glob("*_record.json"))
     contents = {path: path.read_bytes() for path in sorted(own.rglob("*")) if path.is_file()}
     for number in range(2, n + 1):
+        shutil.copytree(study / "P1", study / f"P{number}", copy_function=os.link)
+        for path in list((study / "labels").glob("sub-P1_*")):
+            os.link(path, path.with_name(path.name.replace("sub-P1_", f"sub-P{number}_")))
+    labels = {visit.participant_id: _labels_sha256(visit, study) for visit in _visits(study, out)}
+    for number in range(2, n + 1):
         name = f"P{number}"
-        _link_tree(study / "P1", study / name)
-        for path in (study / "labels").glob("sub-P1_*"):
-            os.link(path, path.with_name(path.name.replace("sub-P1_", f"sub-{name}_")))
         record = contents[record_path].replace(b'"sub-P1"', f'"sub-{name}"'.encode())
+        record = record.replace(labels["sub-P1"], labels[f"sub-{name}"])
         _link_outputs(own, out / f"sub-{name}" / "ses-a", name, record_path, record)
     return study, out
 
 
-def _link_tree(old: Path, new: Path) -> None:
-    shutil.copytree(old, new, copy_function=os.link)
+def _labels_sha256(visit: Visit, study: Path) -> bytes:
+    """Return the check sum of a visit's labels, which holds their names too, as its record tells it."""
+    basis = visit_basis(visit, Protocol(), LabelFolders(given=study / "labels"))
+    return basis.labels_sha256.encode() if basis else b""
 
 
 def _link_outputs(own: Path, new: Path, name: str, record_path: Path, record: bytes) -> None:
@@ -177,7 +182,7 @@ def _link_outputs(own: Path, new: Path, name: str, record_path: Path, record: by
 def _know(study: Path, settings: RunSettings) -> None:
     """Decide of every visit by reading all, and write the index from it, as a run does."""
     time.sleep(AGE_S)
-    plan = plan_visits(_visits(study, settings), settings, store.StudyIndex())
+    plan = plan_visits(_visits(study, settings.out), settings, store.StudyIndex())
     facts = {}
     for planned in plan:
         visit = planned.visit
@@ -188,14 +193,14 @@ def _know(study: Path, settings: RunSettings) -> None:
     store.write_index(settings.out, store.StudyIndex(visits=facts, inputs=input_facts(plan)))
 
 
-def _visits(study: Path, settings: RunSettings, index: store.StudyIndex | None = None) -> Any:
+def _visits(study: Path, out: Path, index: store.StudyIndex | None = None) -> Sequence[Visit]:
     known = index.inputs if index else None
-    return find_visits(study, settings.protocol, ignore=(settings.out, study / "labels"), key=None, known=known)
+    return find_visits(study, Protocol(), ignore=(out, study / "labels"), key=None, known=known)
 
 
-def _plan(study: Path, settings: RunSettings) -> Any:
+def _plan(study: Path, settings: RunSettings) -> tuple[Planned, ...]:
     index = store.read_index(settings.out)
-    return plan_visits(_visits(study, settings, index), settings, index)
+    return plan_visits(_visits(study, settings.out, index), settings, index)
 
 
 # ------------------------------------------------------------------------------------------------ changed
@@ -395,17 +400,13 @@ def _code(row: dict[str, str]) -> str:
     return row["code"] if row["status"] == "quarantined" else row["status"]
 
 
-def worker_killed(trial: Trial) -> Figure:
+def worker_killed(_: Trial) -> Figure:
     """Row 17."""
     asked = "one of two workers of the distributed executor killed while it measures"
     if importlib.util.find_spec("t2disc.batch.distributed") is None:
         return Figure(asked=asked, found="not built", holds=None, short="there is no distributed executor yet")
     if importlib.util.find_spec("distributed") is None:
         return Figure(asked=asked, found="not shown", holds=None, short="dask is not installed here (extra: dask)")
-    return _kill_worker(trial, asked)
-
-
-def _kill_worker(trial: Trial, asked: str) -> Figure:
     return Figure(asked=asked, found="not shown", holds=None, short="this script does not kill workers yet")
 
 

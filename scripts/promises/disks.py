@@ -11,12 +11,14 @@ from pathlib import Path
 from shutil import copytree, rmtree
 from typing import Any
 
-from promises.figure import Figure, Trial
-from promises.outputs import measure, not_as_published, two_results
-from promises.staging import Ended, call_cli, fit_arguments, forked, on_stage
 from studies import small_study, tree
 
+from promises.figure import Figure, Trial
+from promises.outputs import is_completed, measure, not_as_published, two_results
+from promises.staging import Ended, call_cli, fit_arguments, forked, on_stage
+from t2disc.errors import AuditDamaged
 from t2disc.store import verify_outputs
+from t2disc.store.audit import AUDIT
 from t2disc.store.studymanifest import STUDY_MANIFEST, read_study_manifest
 
 DISK_FULL = "[disk-full]"
@@ -27,7 +29,7 @@ UNGUARDED = frozenset({".bidsignore", "README.md", "dataset_description.json", "
 def disk_full(trial: Trial) -> Figure:
     """Row 3: a small tmpfs of rising size where this user may mount one, and a limit of file sizes, both swept."""
     two_results(trial.folder)
-    n = trial.count(24, 4)
+    n = trial.count(12)
     tries = on_stage("promises.disks:fill", folder=str(trial.folder), n=n)
     ways = Counter(one["way"] for one in tries)
     n_silent, n_torn = sum(one["silent"] for one in tries), sum(one["torn"] > 0 for one in tries)
@@ -51,16 +53,16 @@ def fill(folder: str, n: int) -> list[dict[str, Any]]:
     largest = max(map(len, whole.values()))
     tries = []
     for step in range(n):
-        share = (step + 1) / n
+        share = (step + 1) / (n + 1)
         for has_earlier in (False, True):
             out = home / f"limited{step}{has_earlier}"
             if has_earlier:
                 copytree(home / "other", out)
-            limit = max(200, round(largest * 1.1 * share))
+            limit = max(200, round(largest * 1.2 * share))
             tries.append(_judge("file size limit", _limited(study, out, limit), study, out, (whole, other)))
         out = home / f"small{step}"
         out.mkdir()
-        if not _mounted(out, round(2.5 * n_bytes * share)):
+        if not _mounted(out, round(3 * n_bytes * share)):
             continue
         try:
             ended = forked(partial(call_cli, *fit_arguments(study, out)))
@@ -85,9 +87,7 @@ def _mounted(folder: Path, n_bytes: int) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def _judge(
-    way: str, ended: Ended, study: Path, out: Path, allowed: tuple[dict[str, bytes], ...]
-) -> dict[str, Any]:
+def _judge(way: str, ended: Ended, study: Path, out: Path, allowed: tuple[dict[str, bytes], ...]) -> dict[str, Any]:
     whole = allowed[0]
     is_equal, torn = tree(out) == whole, not_as_published(out, allowed)
     is_coded = ended.code == 4 and DISK_FULL in ended.told
@@ -97,7 +97,7 @@ def _judge(
     else:
         with_room = True
     again = forked(partial(call_cli, *fit_arguments(study, out)))
-    is_completed = not with_room or (again.code == 0 and tree(out) == whole)
+    completed = not with_room or (again.code == 0 and is_completed(out, whole))
     if way != "tmpfs":
         rmtree(out)
     return {
@@ -106,7 +106,7 @@ def _judge(
         "torn": len(torn),
         "coded": is_coded,
         "odd": "" if known else f"exit code {ended.code} on a {way}: {_gist(ended.told)}",
-        "completed": is_completed,
+        "completed": completed,
     }
 
 
@@ -137,11 +137,11 @@ def tampered(trial: Trial) -> Figure:
 
 
 def _guarded(out: Path) -> list[str]:
-    """Return the files that a manifest lists, and the manifests of visits and pairs."""
+    """Return the files that a manifest lists, the manifests of visits and pairs, and the audit log."""
     names = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
     manifest = read_study_manifest(out)
     tables = set(manifest.files) if manifest else set()
-    return [name for name in names if name.startswith("sub-") or name in tables]
+    return [name for name in names if name.startswith("sub-") or name in tables or name == AUDIT]
 
 
 def _after_flip(out: Path, name: str, bit: int) -> set[str]:
@@ -153,6 +153,8 @@ def _after_flip(out: Path, name: str, bit: int) -> set[str]:
     path.write_bytes(flipped)
     try:
         return {str(finding.path) for finding in verify_outputs(out)[1]}
+    except AuditDamaged:
+        return {AUDIT}
     finally:
         path.write_bytes(content)
 

@@ -22,14 +22,14 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-from promises.figure import Figure, Trial
-from promises.staging import ROOT, call_cli, environment, forked, on_stage
 from pydicom import dcmread
 from pydicom.dataset import FileDataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 from slices import fake_slice, series, write
-from studies import label_map, small_study
+from studies import label_map
 
+from promises.figure import Figure, Trial
+from promises.staging import ROOT, call_cli, environment, forked, on_stage
 from t2disc import T2DiscError, load_labels, load_stack
 
 MIB = 1 << 20
@@ -136,8 +136,9 @@ def _watch(folder: Path, name: str, n: int) -> tuple[list[str], float]:
     while len(told) < n:
         command = [sys.executable, "-m", "promises.inputs", str(folder), name, str(len(told)), str(n)]
         with tempfile.TemporaryFile() as quiet:
-            child = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=quiet, cwd=ROOT)
-            slowest = max(slowest, _follow(child, told, n))
+            options = {"env": environment(), "stdout": subprocess.PIPE, "stderr": quiet, "cwd": ROOT}
+            with subprocess.Popen(command, **options) as child:
+                slowest = max(slowest, _follow(child, told, n))
         if len(told) >= n or child.returncode == 0:
             break
     return told, slowest
@@ -291,21 +292,21 @@ def _flip(path: Path, n: int, read: Callable[[], bytes]) -> Counter[str]:
 # ------------------------------------------------------------------------------------------------ bombs
 def bombs(trial: Trial) -> Figure:
     """Row 12: each in a fork of its own whose address space may grow by 1 GiB."""
-    results = on_stage("promises.inputs:blow_up", folder=str(trial.folder))
+    results = on_stage("promises.inputs:blow_up", folder=str(trial.folder), n_mib=16 * trial.count(64, 8))
     wrong = [f"{one['name']}: {one['outcome']}" for one in results if not one["outcome"].startswith("refused")]
     peak, slowest = max(one["mib"] for one in results), max(one["seconds"] for one in results)
     return Figure(
         asked=f"{len(results)} files ({', '.join(one['name'] for one in results)}), address space limited",
-        found=f"refused with a code {len(results) - len(wrong)}/{len(results)}, at most {peak:.0f} MiB more than at the "
-        f"start, at most {slowest:.2f} s; {', '.join(sorted({one['outcome'].split()[-1] for one in results}))}",
+        found=f"refused with a code {len(results) - len(wrong)}/{len(results)}, at most {peak:.0f} MiB more than at "
+        f"the start, at most {slowest:.2f} s; {', '.join(sorted({one['outcome'].split()[-1] for one in results}))}",
         holds=not wrong and peak < 300 and slowest < 10,
         short="; ".join(wrong),
     )
 
 
-def blow_up(folder: str) -> list[dict[str, Any]]:
+def blow_up(folder: str, n_mib: int) -> list[dict[str, Any]]:
     """On a stage: read each bomb in a fork."""
-    return [_read_bomb(name, path) for name, path in _bombs(Path(folder))]
+    return [_read_bomb(name, path) for name, path in _bombs(Path(folder), n_mib)]
 
 
 def _read_bomb(name: str, path: Path) -> dict[str, Any]:
@@ -326,9 +327,9 @@ def _read_bomb(name: str, path: Path) -> dict[str, Any]:
     return {"name": name} | json.loads(ended.told.splitlines()[-1])
 
 
-def _bombs(folder: Path) -> Iterator[tuple[str, Path]]:
-    yield "deflate 1 GiB", _deflate_bomb(folder / "deflate")
-    yield "gzip 1 GiB", _gzip_bomb(folder / "gzip")
+def _bombs(folder: Path, n_mib: int) -> Iterator[tuple[str, Path]]:
+    yield f"deflate {n_mib} MiB", _deflate_bomb(folder / "deflate", n_mib)
+    yield f"gzip {n_mib} MiB", _gzip_bomb(folder / "gzip", n_mib)
     yield "gzip header 1 TiB", _nifti_header_bomb(folder / "nifti")
     yield "65535 x 65535", write(folder / "rows", series(Rows=65535, Columns=65535))
     yield "element of 4 GiB", _edited(folder / "length", _four_gigabytes)
@@ -339,12 +340,12 @@ def _bombs(folder: Path) -> Iterator[tuple[str, Path]]:
     yield "sequences 5000 deep", _deep(folder / "deep")
 
 
-def _deflate_bomb(folder: Path) -> Path:
+def _deflate_bomb(folder: Path, n_mib: int) -> Path:
     def blown(content: bytes) -> bytes:
         start = 144 + struct.unpack_from("<L", content, 140)[0]
         packer = zlib.compressobj(9, wbits=-15)
         body = packer.compress(zlib.decompress(content[start:], -15))
-        body += b"".join(packer.compress(bytes(1 << 24)) for _ in range(64)) + packer.flush()
+        body += b"".join(packer.compress(bytes(MIB)) for _ in range(n_mib)) + packer.flush()
         return content[:start] + body
 
     return _edited(folder, blown, TransferSyntaxUID=DeflatedExplicitVRLittleEndian)
@@ -362,11 +363,11 @@ def _four_gigabytes(content: bytes) -> bytes:
     return content[:at] + struct.pack("<L", 0xFFFFFFFE) + content[at + 4 : at + 1004]
 
 
-def _gzip_bomb(folder: Path) -> Path:
+def _gzip_bomb(folder: Path, n_mib: int) -> Path:
     echo = _echoes(folder)
     packer = zlib.compressobj(9, wbits=31)
     body = packer.compress(gzip.decompress(echo.read_bytes()))
-    echo.write_bytes(body + b"".join(packer.compress(bytes(1 << 24)) for _ in range(64)) + packer.flush())
+    echo.write_bytes(body + b"".join(packer.compress(bytes(MIB)) for _ in range(n_mib)) + packer.flush())
     return folder
 
 
@@ -406,7 +407,9 @@ def _rle_bomb(folder: Path) -> Path:
 
 def _deep(folder: Path) -> Path:
     """Put sequences in sequences in a private element, each of unknown length."""
-    opened = struct.pack("<HH2sHL", 0x0009, 0x1001, b"SQ", 0, 0xFFFFFFFF) + struct.pack("<HHL", 0xFFFE, 0xE000, 0xFFFFFFFF)
+    opened = struct.pack("<HH2sHL", 0x0009, 0x1001, b"SQ", 0, 0xFFFFFFFF) + struct.pack(
+        "<HHL", 0xFFFE, 0xE000, 0xFFFFFFFF
+    )
     closed = struct.pack("<HHL", 0xFFFE, 0xE00D, 0) + struct.pack("<HHL", 0xFFFE, 0xE0DD, 0)
 
     def nested(content: bytes) -> bytes:
@@ -421,12 +424,16 @@ def wrong(trial: Trial) -> Figure:
     """Row 13: every fault of the fake-slice factory has its code; extra images beside a sound series change nothing."""
     from test_ingest_faults import CODES
 
-    missed = [fault.__name__ for n, fault in enumerate(CODES) if _code_of(trial.folder / f"{n}", fault()) != CODES[fault]]
+    missed = [
+        fault.__name__ for n, fault in enumerate(CODES) if _code_of(trial.folder / f"{n}", fault()) != CODES[fault]
+    ]
     whole = load_stack(write(trial.folder / "sound", series())).signal.tobytes()
     beside = {
         "phase": series(ImageType=["ORIGINAL", "PRIMARY", "P", "ND"], SeriesInstanceUID="1.2.9", SeriesNumber=9),
         "a scanner's map": [
-            fake_slice(z, 10.0, ImageType=["DERIVED", "PRIMARY", "T2 MAP", "ND"], SeriesInstanceUID="1.2.9", SeriesNumber=9)
+            fake_slice(
+                z, 10.0, ImageType=["DERIVED", "PRIMARY", "T2 MAP", "ND"], SeriesInstanceUID="1.2.9", SeriesNumber=9
+            )
             for z in range(3)
         ],
         "a localiser": series(1, [5.0], SeriesInstanceUID="1.2.9", SeriesNumber=1),
@@ -514,7 +521,9 @@ def _explored(layout: str, study: Path, home: Path) -> dict[str, Any]:
 
 
 def _is_below(path: str, allowed: tuple[str, ...]) -> bool:
-    own = path.startswith((tempfile.gettempdir() + "/matplotlib", str(Path.home() / ".cache"), str(Path.home() / ".config")))
+    own = path.startswith(
+        (tempfile.gettempdir() + "/matplotlib", str(Path.home() / ".cache"), str(Path.home() / ".config"))
+    )
     return own or any(path == place or path.startswith(f"{place}/") for place in allowed)
 
 
@@ -533,14 +542,29 @@ def _note(event: str, arguments: tuple[Any, ...], seen: list[tuple[str, str]]) -
             seen.append(("irregular", path))
     elif event == "os.mkdir" and Path(os.fsdecode(arguments[0])).is_dir():
         return  # it is there already
-    elif event in ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod"):
+    elif event in (
+        "os.mkdir",
+        "os.rename",
+        "os.remove",
+        "os.rmdir",
+        "os.link",
+        "os.symlink",
+        "os.truncate",
+        "os.chmod",
+    ):
         seen += [("write", os.path.abspath(os.fsdecode(path))) for path in _targets(event, arguments)]  # noqa: PTH100
 
 
 def _targets(event: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     if event in ("os.remove", "os.rmdir") and isinstance(arguments[-1], int) and arguments[-1] >= 0:
         return ()  # below an open folder, which was noted when it was made
-    names = arguments[:2] if event == "os.rename" else arguments[1:2] if event in ("os.link", "os.symlink") else arguments[:1]
+    names = (
+        arguments[:2]
+        if event == "os.rename"
+        else arguments[1:2]
+        if event in ("os.link", "os.symlink")
+        else arguments[:1]
+    )
     return tuple(name for name in names if isinstance(name, (str, bytes, os.PathLike)))
 
 

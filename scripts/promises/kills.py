@@ -11,15 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from random import Random
 from shutil import copytree, rmtree
 from threading import Lock
 from typing import Any
 
 from killed import Run, command
+
 from promises.figure import Figure, Trial
-from promises.outputs import leftovers, measure, not_as_published, two_results
+from promises.outputs import is_completed, leftovers, measure, not_as_published, two_results
 from promises.staging import call_cli, fit_arguments, forked, on_stage
-from studies import tree
 
 N_CORES = 2
 _WRITES = ("open", "fsync", "replace", "rename", "link", "unlink", "rmdir", "mkdir")
@@ -38,21 +39,60 @@ class Stop:
 
 
 def killed_at_random(trial: Trial) -> Figure:
-    """Row 1: half of the runs are the first, half replace earlier results; half work in children."""
-    n = trial.count(200, 4)
-    stops = _stops(trial, "kill", [signal.SIGKILL] * n)
+    """Row 1: by the command line with children, and, as that takes long to start, mostly in forks; half of the runs are
+    the first, half replace earlier results.
+    """
+    n_commands = trial.count(30, 4)
+    n_forks = trial.count(200, 8) - n_commands
+    stops = _stops(trial, "kill", [signal.SIGKILL] * n_commands) + _forked_kills(trial, n_forks)
+    n = len(stops)
     n_torn, n_equal = sum(stop.n_torn > 0 for stop in stops), sum(stop.is_equal for stop in stops)
     n_alive, n_early = sum(stop.n_survivors > 0 for stop in stops), sum(stop.code == -signal.SIGKILL for stop in stops)
     return Figure(
-        asked=f"SIGKILL at {n} random times, half of them while earlier results are replaced, half with children",
+        asked=f"SIGKILL at {n} random times ({n_commands} of the command with children, {n_forks} of a run in one "
+        "process), half of them while earlier results are replaced",
         found=f"torn {n_torn}/{n}, equal {n_equal}/{n}, processes that live on {n_alive}; {n_early} died of it",
         holds=not n_torn and n_equal == n and not n_alive,
     )
 
 
+def _forked_kills(trial: Trial, n: int) -> list[Stop]:
+    call = partial(on_stage, "promises.kills:kill_forks", folder=str(trial.folder), n=n, n_parts=N_CORES)
+    with ThreadPoolExecutor(N_CORES) as pool:
+        parts = pool.map(lambda part: call(part=part), range(N_CORES))
+    return [Stop(**stop) for part in parts for stop in part]
+
+
+def kill_forks(folder: str, n: int, part: int, n_parts: int) -> list[dict[str, Any]]:
+    """On a stage: kill forked runs at random times, look, and complete them."""
+    study, whole, other = two_results(Path(folder))
+    started = time.monotonic()
+    forked(partial(call_cli, *fit_arguments(study, Path(folder) / f"timed-fork{part}")))
+    lasting_s = time.monotonic() - started
+    return [
+        _kill_fork(study, whole, other, Path(folder) / f"fork{draw}", Random(f"fork{draw}").uniform(0, lasting_s))
+        for draw in range(part, n, n_parts)
+    ]
+
+
+def _kill_fork(
+    study: Path, whole: dict[str, bytes], other: dict[str, bytes], out: Path, after_s: float
+) -> dict[str, Any]:
+    has_earlier = Random(out.name).random() < 0.5
+    if has_earlier:
+        copytree(out.parent / "other", out)
+    killed = forked(partial(call_cli, *fit_arguments(study, out)), timeout_s=after_s)
+    torn = not_as_published(out, (whole, other))
+    again = forked(partial(call_cli, *fit_arguments(study, out)))
+    is_equal = again.code == 0 and is_completed(out, whole)
+    rmtree(out, ignore_errors=True)
+    code = -signal.SIGKILL if killed.code is None else killed.code
+    return {"code": code, "n_survivors": 0, "n_leftovers": 0, "n_torn": len(torn), "is_equal": is_equal}
+
+
 def stopped_at_random(trial: Trial) -> Figure:
     """Row 18: Ctrl-C as a terminal sends it, to the whole group, and SIGTERM to the run alone."""
-    n = 2 * trial.count(30, 2)
+    n = 2 * trial.count(15, 2)
     stops = _stops(trial, "stop", [signal.SIGINT, signal.SIGTERM] * (n // 2))
     codes = Counter(stop.code for stop in stops)
     n_left = sum(stop.n_leftovers + stop.n_survivors + stop.n_torn for stop in stops)
@@ -67,23 +107,22 @@ def stopped_at_random(trial: Trial) -> Figure:
 
 def _stops(trial: Trial, name: str, numbers: list[signal.Signals]) -> list[Stop]:
     study, whole, other = two_results(trial.folder)
-    is_kill = name == "kill"
-    lasting = {jobs: _lasting_s(study, trial.folder / f"timed{jobs}", jobs) for jobs in ("0", "2")}
+    lasting_s = _lasting_s(study, trial.folder / f"timed-{name}")
 
     def one(draw: int) -> Stop:
-        out, jobs = trial.folder / f"{name}{draw}", "0" if is_kill and draw // 2 % 2 else "2"
-        if draw // (1 if is_kill else 2) % 2:
+        out = trial.folder / f"{name}{draw}"
+        if draw // 2 % 2:
             copytree(trial.folder / "other", out)
-        after_s = trial.draws(f"{name}{draw}").uniform(0, lasting[jobs])
-        return _stop(study, (whole, other), out, jobs, numbers[draw], after_s)
+        after_s = trial.draws(f"{name}{draw}").uniform(0, lasting_s)
+        return _stop(study, (whole, other), out, numbers[draw], after_s)
 
     with ThreadPoolExecutor(N_CORES) as pool:
         return list(pool.map(one, range(len(numbers))))
 
 
-def _lasting_s(study: Path, out: Path, jobs: str) -> float:
+def _lasting_s(study: Path, out: Path) -> float:
     """Return how long an undisturbed run holds the lock, s."""
-    run = Run(command(study, out, "--jobs", jobs), out)
+    run = Run(command(study, out, "--jobs", "2"), out)
     run.process.communicate(timeout=300)
     return time.monotonic() - run.started
 
@@ -92,11 +131,10 @@ def _stop(
     study: Path,
     allowed: tuple[dict[str, bytes], ...],
     out: Path,
-    jobs: str,
     number: signal.Signals,
     after_s: float,
 ) -> Stop:
-    run = Run(command(study, out, "--jobs", jobs), out)
+    run = Run(command(study, out, "--jobs", "2"), out)
     code = run.stop(number, after_s, whole_group=number == signal.SIGINT)
     survivors, left, torn = run.survivors(), leftovers(out), not_as_published(out, allowed)
     with _resuming:
@@ -106,7 +144,7 @@ def _stop(
         n_survivors=len(survivors),
         n_leftovers=len(left),
         n_torn=len(torn),
-        is_equal=tree(out) == allowed[0] and not leftovers(out),
+        is_equal=is_completed(out, allowed[0]),
     )
     rmtree(out)
     return stop
@@ -116,7 +154,7 @@ def _stop(
 def ended_at_each_write(trial: Trial) -> Figure:
     """Row 2: the process ends on the spot before a system call that changes the disk, at calls spread over the run."""
     two_results(trial.folder)
-    n = trial.count(160, 8)
+    n = trial.count(120, 4)
     call = partial(on_stage, "promises.kills:end_at_writes", folder=str(trial.folder), n=n, n_parts=N_CORES)
     with ThreadPoolExecutor(N_CORES) as pool:
         parts = list(pool.map(lambda part: call(part=part), range(N_CORES)))
@@ -144,7 +182,7 @@ def end_at_writes(folder: str, n: int, part: int, n_parts: int) -> dict[str, Any
         forked(partial(_run_until, fit_arguments(study, out), step))
         is_consistent = not not_as_published(out, (whole, other))
         again = forked(partial(call_cli, *fit_arguments(study, out)))
-        is_equal = again.code == 0 and tree(out) == whole and not leftovers(out)
+        is_equal = again.code == 0 and is_completed(out, whole)
         result["consistent"] += is_consistent
         result["equal"] += is_equal
         result["stuck"] += [] if is_consistent and is_equal else [step]
@@ -183,7 +221,7 @@ def _run_until(arguments: tuple[str, ...], step: int | None) -> int:
 # ------------------------------------------------------------------------------------------------ many starts
 def started_together(trial: Trial) -> Figure:
     """Row 7: every other round begins with the lock of a run that has died, which one of the starts must take over."""
-    study, _, _ = two_results(trial.folder)
+    two_results(trial.folder)
     n_rounds, n_starts = trial.count(10, 2), 20
     rounds = on_stage("promises.kills:start_together", folder=str(trial.folder), n_rounds=n_rounds, n_starts=n_starts)
     n_corrupt, n_twice = sum(not one["equal"] for one in rounds), sum(one["twice"] for one in rounds)
@@ -220,7 +258,7 @@ def _start_round(study: Path, whole: dict[str, bytes], out: Path, n_starts: int,
     os.close(gate)
     done = Counter(tries.read_text().splitlines()) if tries.exists() else Counter()
     return {
-        "equal": tree(out) == whole and not leftovers(out),
+        "equal": is_completed(out, whole),
         "twice": sum(count > 1 for count in done.values()),
         "lost": 2 - len(done),
         "busy": codes[4],

@@ -11,7 +11,7 @@ from t2disc import study
 from t2disc.batch import RunSettings, StudyOutcome, run_study
 from t2disc.batch.progress import Silent
 from t2disc.model.protocol import FitSettings, Protocol
-from t2disc.store import is_whole
+from t2disc.store import is_whole, verify_outputs
 
 OTHER = Protocol(fit=FitSettings(model="loglinear"))
 """Settings that every file of an earlier result was made with, which a disturbed run is to replace."""
@@ -40,6 +40,11 @@ def not_as_published(out: Path, allowed: Sequence[dict[str, bytes]]) -> list[str
 def is_hidden(name: str) -> bool:
     """Tell whether a file has a hidden name or lies in a hidden folder, as what is being written does."""
     return any(part.startswith(".") for part in Path(name).parts)
+
+
+def is_completed(out: Path, whole: dict[str, bytes]) -> bool:
+    """Tell whether outputs are those of an undisturbed run, nothing is left over, and the check of outputs agrees."""
+    return tree(out) == whole and not leftovers(out) and not verify_outputs(out)[1]
 
 
 def leftovers(out: Path) -> set[str]:

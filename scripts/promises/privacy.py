@@ -12,13 +12,13 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from promises.figure import Figure, Trial
-from promises.staging import environment
 from pydicom.datadict import DicomDictionary
 from pydicom.dataset import Dataset, FileDataset
 from slices import series, write
 from studies import label_map
 
+from promises.figure import Figure, Trial
+from promises.staging import environment
 from t2disc.ingest.facts import DATES
 
 TEXT = frozenset({"LO", "SH", "ST", "LT", "UT", "PN", "UC", "AE", "UR"})
@@ -72,7 +72,9 @@ def identifiers(trial: Trial) -> Figure:
         found=f"leaked {len(names)}/{planted} in {len(texts)} texts (files, pictures' chunks, embedded data, screen); "
         f"allow-listed and there: {', '.join(seen) or 'none'}",
         holds=not names and _can_fail() and bool(seen),
-        short=", ".join(f"{name} in {Path(place).suffix or place}" for place, f in list(leaks.items())[:4] for name in f),
+        short=", ".join(
+            f"{name} in {Path(place).suffix or place}" for place, f in list(leaks.items())[:4] for name in f
+        ),
     )
 
 

@@ -22,7 +22,15 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = tuple(str(ROOT / name) for name in ("", "tests", "scripts"))
-_PRELOADED = ("t2disc.batch", "t2disc.cli", "t2disc.ingest", "t2disc.register", "t2disc.segment", "t2disc.fit", "SimpleITK")
+_PRELOADED = (
+    "t2disc.batch",
+    "t2disc.cli",
+    "t2disc.ingest",
+    "t2disc.register",
+    "t2disc.segment",
+    "t2disc.fit",
+    "SimpleITK",
+)
 
 
 @dataclass(frozen=True, slots=True)
