@@ -161,3 +161,18 @@ def test_a_reason_is_one_line(tmp_path):
     assert json.loads((tmp_path / "audit.jsonl").read_text())["reason"] == "é"
     append_audit(tmp_path, [])
     assert len(read_audit(tmp_path).entries) == 1
+
+
+@pytest.mark.parametrize("end", ["illegible", "cut", "lost"])
+def test_an_audit_log_that_lost_its_end_is_found_though_its_chain_holds(study, end):
+    path = study / "out" / "audit.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    last = [b"z" + lines[-1][1:]] if end == "illegible" else []
+    path.write_bytes(b"".join([*lines[:-1], *last]))
+    if end == "lost":
+        path.unlink()
+    found = [str(each) for each in verify_outputs(study / "out")[1]]
+    assert "manifest.json: not as the audit tells" in found
+    assert len(found) == (len(FIRST) if end == "lost" else 1)
+    fit(study)
+    assert not verify_outputs(study / "out")[1]

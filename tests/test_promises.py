@@ -25,7 +25,7 @@ def script():
     ("number", "scale"),
     [  # the suite tests the others elsewhere: children, kills, signals, identifiers, what runs again
         *((2, 0.01), (3, 0.01), (4, 0.1), (6, 0.1), (7, 0.1), (9, 0.1), (10, 0.01), (11, 0.2), (12, 0.1), (13, 0.1)),
-        *((14, 1.0), (21, 0.01), (22, 0.1)),
+        *((14, 1.0), (21, 0.01), (22, 0.1), (23, 0.2)),
     ],
 )
 def test_a_promise_holds_in_small(script, number, scale):

@@ -172,6 +172,40 @@ def _lost_and_added(out: Path, name: str) -> int:
     return is_missed + is_seen
 
 
+def audit_tampered(trial: Trial) -> Figure:
+    """Row 23: bits of the audit log, of its last line above all; lines taken out; the whole log lost."""
+    out = trial.folder / "out"
+    measure(small_study(trial.folder / "study"), out)
+    path, draws, n = out / AUDIT, trial.draws("audit"), trial.count(100, 10)
+    content = path.read_bytes()
+    lines = content.splitlines(keepends=True)
+    n_bits, last = 8 * len(content), 8 * (len(content) - len(lines[-1]))
+    bits = [draws.randrange(last if number % 2 else 0, n_bits) for number in range(n)]
+    n_seen = sum(bool(_after_flip(out, AUDIT, bit)) for bit in bits)
+    without = [b"".join([*lines[:at], *lines[at + 1 :]]) for at in range(len(lines))]
+    n_missed = sum(_is_noticed(path, left) for left in [*without, b"", None])
+    return Figure(
+        asked=f"{n} bits of {AUDIT}, half in its last line; each of {len(lines)} lines taken out; all; the file",
+        found=f"seen {n_seen}/{n} and {n_missed}/{len(without) + 2}",
+        holds=n_seen == n and n_missed == len(without) + 2,
+        short="" if n_seen == n else "a bit that changes nothing of what is told (a line's end) is not seen",
+    )
+
+
+def _is_noticed(path: Path, left: bytes | None) -> bool:
+    """Tell whether what is left of an audit log is found wanting; then put the log back."""
+    content = path.read_bytes()
+    path.unlink()
+    if left is not None:
+        path.write_bytes(left)
+    try:
+        return bool(verify_outputs(path.parent)[1])
+    except AuditDamaged:
+        return True
+    finally:
+        path.write_bytes(content)
+
+
 def unguarded(trial: Trial) -> Figure:
     """Row 22: a bit of every other file, and many of the study's manifest, which nothing vouches for."""
     study = small_study(trial.folder / "study")

@@ -160,4 +160,11 @@ ROWS = (
         test="a bit of each other file, and bits of the study's manifest",
         measure=disks.unguarded,
     ),
+    Promise(
+        number=23,
+        fault="audit log tampered",
+        promise="`t2disc verify` says so",
+        test="bits flipped, lines taken out, the file lost",
+        measure=disks.audit_tampered,
+    ),
 )
