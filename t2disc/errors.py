@@ -34,6 +34,7 @@ path or a header value of a patient.
     │                                   outputs-damaged · ratings-damaged · reading-set-damaged
     │                                   audit-damaged
     ├── ChildError                      child-crashed · out-of-memory · time-limit
+    ├── ExecutorError                   dask-missing · scheduler-unreachable · worker-unsuited
     └── InternalError                   internal-error
 """
 
@@ -631,6 +632,30 @@ class TimeLimit(ChildError):
     code = "time-limit"
     expected = "a visit that ends within its time"
     todo = "give it more (--timeout), or fewer at once (--jobs); a visit that never ends is a fault to report"
+
+
+class ExecutorError(T2DiscError):
+    """Visits cannot be given to other processes or machines; no visit can be measured there."""
+
+    code = "executor-error"
+
+
+class DaskMissing(ExecutorError):
+    code = "dask-missing"
+    expected = "dask.distributed, which --executor dask-local and dask://host:port need"
+    todo = "install t2disc with the extra dask: pip install 't2disc[dask]'; or leave --executor out"
+
+
+class SchedulerUnreachable(ExecutorError):
+    code = "scheduler-unreachable"
+    expected = "a running dask scheduler with workers, of a version that suits the one installed here"
+    todo = "see that scheduler and workers run and can be reached, then run again: visits that are done stay done"
+
+
+class WorkerUnsuited(ExecutorError):
+    code = "worker-unsuited"
+    expected = "workers with the same version of t2disc that see the study and the output folder under the same paths"
+    todo = "install this version on them, share the disk, and run from a folder that they see; then run again"
 
 
 class InternalError(T2DiscError):

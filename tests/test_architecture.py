@@ -29,6 +29,7 @@ HEAVY_HOME = {
     "rich": {"cli"},
     "onnxruntime": {"segment"},
     "dask": {"batch"},
+    "distributed": {"batch"},
 }
 """Rooms in which a heavy package may be imported as a module is loaded."""
 DRAWING_CALLERS = {"study", "store", "cli"}  # these may import matplotlib inside a function that saves a picture

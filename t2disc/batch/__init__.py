@@ -7,6 +7,7 @@ from t2disc.batch.plan import Decision, Earlier, Wanted, decide
 from t2disc.batch.progress import Reporter
 from t2disc.batch.run import StudyOutcome, run_study
 from t2disc.batch.settings import RunSettings
+from t2disc.batch.shards import Shard
 from t2disc.batch.survey import Surveyed, rebuild_index, survey
 from t2disc.batch.task import Effort
 from t2disc.batch.visits import Planned, inputs_that_changed, plan_visits
@@ -19,6 +20,7 @@ __all__ = [
     "Planned",
     "Reporter",
     "RunSettings",
+    "Shard",
     "StudyOutcome",
     "Surveyed",
     "Wanted",

@@ -1,4 +1,4 @@
-"""Where tasks are done: one after the other in this process, or each in a child of its own."""
+"""Where tasks are done: one after the other in this process, each in a child of its own, or by workers of dask."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
-from t2disc.batch.settings import RunSettings
+from t2disc.batch.distributed import do_on_dask
+from t2disc.batch.settings import LOCAL, RunSettings
 from t2disc.batch.supervisor import do_in_children
 from t2disc.batch.task import Ended, Task, concerns_the_run
 from t2disc.batch.work import attempt
@@ -19,13 +20,18 @@ def do_tasks(tasks: Sequence[Task], settings: RunSettings) -> Generator[Ended, N
 
     Raises
     ------
-    StoreError, InstallError
+    StoreError, InstallError, ExecutorError
         What concerns the whole run.
     """
-    every = do_in_children(tasks, settings.jobs, settings.limits) if settings.jobs else _do_here(tasks)
-    with closing(every):
+    with closing(_do(tasks, settings)) as every:
         for ended in every:
             yield ended if ended.done else replace(ended, done=ended.task.give_up(ended.faults[-1]))
+
+
+def _do(tasks: Sequence[Task], settings: RunSettings) -> Generator[Ended, None, None]:
+    if settings.executor != LOCAL:
+        return do_on_dask(tasks, settings)
+    return do_in_children(tasks, settings.jobs, settings.limits) if settings.jobs else _do_here(tasks)
 
 
 def _do_here(tasks: Sequence[Task]) -> Generator[Ended, None, None]:

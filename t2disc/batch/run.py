@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from t2disc.batch.locked import refuse_locked
 from t2disc.batch.pairs import run_pairs
 from t2disc.batch.progress import Reporter, Silent
 from t2disc.batch.settings import RunSettings
+from t2disc.batch.shards import Shard
 from t2disc.batch.tables import write_tables
 from t2disc.batch.visits import Planned, input_facts, plan_visits, run_visits, visit_facts
 from t2disc.model import Visit
@@ -49,7 +50,8 @@ def run_study(visits: Sequence[Visit], settings: RunSettings, reporter: Reporter
         All visits of the study, as found by :func:`t2disc.study.find_visits`: the tables hold these and no others.
         Results of other visits that lie in the output folder stay there, and a warning names them.
     settings
-        Output folder, protocol, labels, corrections; how many child processes, and what each may use.
+        Output folder, protocol, labels, corrections; how many child processes, and what each may use. With ``shard``
+        the visits of a part of the study are measured and compared, and no table is written: a run without it does.
     reporter
         Listens to the run.
 
@@ -59,11 +61,15 @@ def run_study(visits: Sequence[Visit], settings: RunSettings, reporter: Reporter
         ``argument-invalid``: the output folder holds another dataset.
     StudyLocked
         ``study-locked``: the study is locked, something would change, and no reason was given.
+    ExecutorError
+        ``dask-missing``, ``scheduler-unreachable`` or ``worker-unsuited``: the run stops, earlier results stay.
     StoreError
         ``output-busy``, ``disk-full``, ``permission-denied`` or ``write-failed``: the run stops, earlier results are
         untouched. Whatever else goes wrong with a visit puts that visit in quarantine.
     """
     reporter = reporter or Silent()
+    if settings.shard is not None:
+        return _run_shard(settings.shard, visits, settings, reporter)
     with store.output_lock(settings.out), _swept(settings.out):
         _describe_dataset(settings.out)
         reporter.run_started(len(visits))
@@ -84,14 +90,31 @@ def run_study(visits: Sequence[Visit], settings: RunSettings, reporter: Reporter
     return StudyOutcome(records=records, summary=summary, warnings=warnings, n_skipped=n_skipped)
 
 
+def _run_shard(shard: Shard, visits: Sequence[Visit], settings: RunSettings, reporter: Reporter) -> StudyOutcome:
+    """Measure the shard's own visits and compare them in pairs; tables and index are left to a run of the whole study.
+
+    The outcome tells of the shard alone.
+    """
+    own = shard.of(visits)
+    with shard.lock(settings.out, visits), _swept(settings.out, {visit.participant_id for visit in own}):
+        _describe_dataset(settings.out)
+        reporter.run_started(len(own))
+        ended = run_visits(plan_visits(visits, settings, store.read_index(settings.out)), settings, reporter)
+        records = tuple(record for record, _ in ended)
+        pairs = run_pairs(study.pairs_of(records, settings.protocol.study.visit_order), settings, reporter)
+        summary = _summary(records, pairs, settings.protocol)
+    n_skipped = sum(action == "skip" for _, action in ended)
+    return StudyOutcome(records=records, summary=summary, warnings=summary.warnings, n_skipped=n_skipped)
+
+
 @contextmanager
-def _swept(out: Path) -> Iterator[None]:
+def _swept(out: Path, participant_ids: Collection[str] | None = None) -> Iterator[None]:
     """Clear what a killed run left, and at the end what killed children left."""
-    store.sweep_leftovers(out)
+    store.sweep_leftovers(out, participant_ids)
     try:
         yield
     finally:
-        store.sweep_leftovers(out)
+        store.sweep_leftovers(out, participant_ids)
 
 
 def _write_index(

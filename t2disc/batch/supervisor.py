@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -33,6 +34,7 @@ _PRELOADED = (
     *("onnxruntime", "SimpleITK", "nibabel", "pydicom", "scipy.ndimage", "scipy.optimize", "scipy.spatial"),
 )
 """What the fork server imports once for all children: what every visit needs and what loads slowly."""
+_STARTING = threading.Lock()  # a worker of dask may start children from several threads
 _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"), "1"
 )
@@ -87,7 +89,7 @@ def _start(task: Task, faults: tuple[T2DiscError, ...], limits: Limits, running:
     context = _context()
     own, its = context.Pipe()
     process = context.Process(target=serve, args=(its,), daemon=True)
-    with _nameless_main(), _one_thread():
+    with _STARTING, nameless_main(), _one_thread(), _free_to_have_children():
         process.start()
     its.close()
     running.append(_Child(task=task, process=process, connection=own, faults=faults))
@@ -105,7 +107,7 @@ def _context() -> ForkServerContext | SpawnContext:
 
 
 @contextmanager
-def _nameless_main() -> Iterator[None]:
+def nameless_main() -> Iterator[None]:
     """Keep children from importing the program that called us, so that a script needs no ``__name__`` guard."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
@@ -113,6 +115,21 @@ def _nameless_main() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+@contextmanager
+def _free_to_have_children() -> Iterator[None]:
+    """Let a daemonic process, such as a worker of dask, start children.
+
+    ``multiprocessing`` forbids it lest they outlive it; ours end by themselves when their parent does.
+    """
+    config: dict[str, object] = getattr(multiprocessing.current_process(), "_config", {})
+    is_daemonic = config.pop("daemon", None)
+    try:
+        yield
+    finally:
+        if is_daemonic is not None:
+            config["daemon"] = is_daemonic
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Protocol
 
-from t2disc.errors import InstallError, OutputsDamaged, StoreError, T2DiscError
+from t2disc.errors import ExecutorError, InstallError, OutputsDamaged, StoreError, T2DiscError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,5 +55,5 @@ class Ended:
 
 
 def concerns_the_run(fault: T2DiscError) -> bool:
-    """Tell whether a fault would meet every other task too: the disk, the installation."""
-    return isinstance(fault, (InstallError, StoreError)) and not isinstance(fault, OutputsDamaged)
+    """Tell whether a fault would meet every other task too: the disk, the installation, the workers."""
+    return isinstance(fault, (ExecutorError, InstallError, StoreError)) and not isinstance(fault, OutputsDamaged)

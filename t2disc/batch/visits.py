@@ -108,7 +108,7 @@ def plan_visits(visits: Sequence[Visit], settings: RunSettings, index: store.Stu
     """Decide of every visit; what the index knows to be unchanged, inputs and outputs, is not read.
 
     Where some visits alone are asked for, the others stay as they are, and those that have no result yet are not
-    part of the plan.
+    part of the plan. The plan of a shard holds its own visits alone.
 
     Raises
     ------
@@ -117,7 +117,8 @@ def plan_visits(visits: Sequence[Visit], settings: RunSettings, index: store.Stu
     """
     for name, patterns in (("--only", settings.only), ("--redo", settings.redo)):
         _refuse_aimless(name, patterns, visits)
-    plan = (_plan(visit, settings, index) for visit in visits)
+    own = visits if settings.shard is None else settings.shard.of(visits)
+    plan = (_plan(visit, settings, index) for visit in own)
     return tuple(planned for planned in plan if planned.wanted.is_asked or planned.earlier is not None)
 
 

@@ -28,7 +28,7 @@ class Report:
 
 def serve(connection: Connection) -> None:
     """Do the task that comes through ``connection`` and send a :class:`Report` back."""
-    _be_quiet()
+    be_quiet()
     _stand_alone()
     threading.Thread(target=_follow_parent, daemon=True).start()
     with suppress(EOFError, OSError):  # the parent was stopped between starting this child and giving it work
@@ -56,7 +56,7 @@ def _coded(fault: Exception, limits: Limits) -> T2DiscError:
     return OutOfMemory(f"a process that asked for more memory than {given}")
 
 
-def _be_quiet() -> None:
+def be_quiet() -> None:
     """Send what libraries print, which may quote a header or a path, to nowhere."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):

@@ -115,6 +115,22 @@ def fit(
         float,
         typer.Option("--timeout", metavar="SECONDS", min=1, help="Longest time for one visit; it is tried twice."),
     ] = 1800,
+    executor: Annotated[
+        str,
+        typer.Option(
+            "--executor",
+            help="Who measures: local (child processes), dask-local (--jobs workers of dask on this machine), or "
+            "dask://HOST:PORT (a scheduler whose workers see the same disk); see docs/batch.md.",
+        ),
+    ] = "local",
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="I/N",
+            help="Measure part I of N, for job arrays on a shared disk; a last run without it writes the tables.",
+        ),
+    ] = None,
 ) -> None:
     """Measure every visit of STUDY: T2 maps, discs, changes."""
     with coded_exits(study):
@@ -136,8 +152,54 @@ def fit(
             redo=tuple(redo),
             as_json=as_json,
             reason=reason,
+            executor=executor,
+            shard=shard,
         )
         raise typer.Exit(int(run_plan(request) if dry_run else run_fit(request, console)))
+
+
+@app.command(epilog=_EXITS)
+def slurm(
+    study: Study,
+    shards: Annotated[
+        int, typer.Option("--shards", metavar="N", min=1, max=999_999, help="Tasks of the array, a shard each.")
+    ],
+    out: Out = None,
+    labels: Labels = None,
+    protocol: ProtocolFile = None,
+    figures: Annotated[bool, typer.Option("--figures", help="As for t2disc fit.")] = False,
+    model: Annotated[str | None, typer.Option("--model", help="As for t2disc fit.")] = None,
+    models: Annotated[str | None, typer.Option("--models", help="As for t2disc fit.")] = None,
+    memory_limit: Annotated[
+        int | None, typer.Option("--memory-limit", metavar="MIB", min=1, help="As for t2disc fit.")
+    ] = None,
+    timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=1, help="As for t2disc fit.")] = 1800,
+    sbatch: Annotated[
+        list[str],
+        typer.Option("--sbatch", metavar="OPTION", help="Option of sbatch for all tasks, such as --mem=2G; repeat."),
+    ] = [],  # noqa: B006 - typer copies it
+    script: Annotated[
+        Path | None, typer.Option("--script", dir_okay=False, help="Write the script there instead of printing it.")
+    ] = None,
+) -> None:
+    """Print a script for bash that submits the fit of STUDY to Slurm: an array of shards, then the tables."""
+    with coded_exits(study):
+        _stderr()
+        from t2disc.cli.jobs import FitRequest, default_out
+        from t2disc.cli.slurm import run_slurm
+
+        request = FitRequest(
+            study_dir=study,
+            out=out or default_out(study),
+            labels_dir=labels,
+            protocol_file=protocol,
+            model=model,
+            models=tuple(name.strip() for name in models.split(",")) if models else (),
+            with_figures=figures,
+            memory_limit_mib=memory_limit,
+            timeout_s=timeout,
+        )
+        raise typer.Exit(int(run_slurm(request, shards, tuple(sbatch), script)))
 
 
 @app.command(epilog=_EXITS)

@@ -13,7 +13,16 @@ from types import FrameType
 import typer
 
 from t2disc.cli.logs import log
-from t2disc.errors import InputError, InstallError, StoreError, StudyError, StudyNotFound, T2DiscError, UsageError
+from t2disc.errors import (
+    ExecutorError,
+    InputError,
+    InstallError,
+    StoreError,
+    StudyError,
+    StudyNotFound,
+    T2DiscError,
+    UsageError,
+)
 
 
 class ExitCode(IntEnum):
@@ -71,7 +80,7 @@ def coded_exits(study: Path | None = None) -> Iterator[None]:
 
 def exit_code(error: T2DiscError) -> ExitCode:
     """Return the exit code of an error that ends a command; what is wrong with one visit alone ends none."""
-    if isinstance(error, (InstallError, StoreError)):
+    if isinstance(error, (ExecutorError, InstallError, StoreError)):
         return ExitCode.ENVIRONMENT
     return ExitCode.USAGE if isinstance(error, (UsageError, StudyError, InputError)) else ExitCode.INTERNAL
 

@@ -15,7 +15,7 @@ from t2disc.errors import ArgumentInvalid
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from t2disc.batch import RunSettings, StudyOutcome
+    from t2disc.batch import RunSettings, Shard, StudyOutcome
     from t2disc.model import Visit
     from t2disc.model.protocol import Protocol
     from t2disc.study import LabelFolders, PseudonymKey
@@ -39,6 +39,8 @@ class FitRequest:
     as_json: bool = False
     reason: str = ""
     timeout_s: float = 1800.0
+    executor: str = "local"
+    shard: str | None = None  # i/n
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,16 +66,28 @@ def run_fit(request: FitRequest, stderr: Console, *, command: str = "fit") -> Ex
 
     protocol = study.read_protocol(request.protocol_file, model=request.model, models=request.models)
     study.refuse_misplaced_out(request.study_dir, request.out, request.labels_dir)
-    key = study.read_or_make_key(request.study_dir) if _is_heap(request, protocol) else None
+    settings = _settings(request, protocol)
+    key = _key(request, protocol)
     visits = _find(request, protocol, key)
     warnings = _warnings(request, protocol, key, visits)
     started = perf_counter()
-    outcome = _run(request, protocol, visits, warnings, stderr, command)
+    outcome = _run(settings, visits, warnings, stderr, command)
     if request.as_json:
         print_json(_outcome_tree(outcome))
+    elif settings.shard is not None:
+        _show_shard(settings.shard, outcome, seconds=perf_counter() - started)
     else:
         _show(request, outcome, seconds=perf_counter() - started)
     return ExitCode.QUARANTINED if outcome.quarantined else ExitCode.DONE
+
+
+def _key(request: FitRequest, protocol: Protocol) -> PseudonymKey | None:
+    """Return the key of a heap's pseudonyms; shards, which start together, make none lest each make its own."""
+    from t2disc import study
+
+    if not _is_heap(request, protocol):
+        return None
+    return study.read_or_make_key(request.study_dir) if request.shard is None else study.read_key(request.study_dir)
 
 
 def run_plan(request: FitRequest) -> ExitCode:
@@ -259,18 +273,14 @@ def _ignored(request: FitRequest) -> tuple[Path, ...]:
 
 
 def _run(
-    request: FitRequest,
-    protocol: Protocol,
-    visits: tuple[Visit, ...],
-    warnings: tuple[str, ...],
-    stderr: Console,
-    command: str,
+    settings: RunSettings, visits: tuple[Visit, ...], warnings: tuple[str, ...], stderr: Console, command: str
 ) -> StudyOutcome:
     from t2disc.batch import run_study
     from t2disc.cli.progress import RunProgress
 
-    settings = _settings(request, protocol)
-    with RunProgress(stderr, request.out, command) as progress:
+    if settings.shard is not None:
+        command = f"{command}-{settings.shard.number}-of-{settings.shard.n_shards}"
+    with RunProgress(stderr, settings.out, command) as progress:
         _warn(warnings)
         outcome = run_study(visits, settings, progress)
         progress.run_finished(outcome.warnings)
@@ -278,7 +288,7 @@ def _run(
 
 
 def _settings(request: FitRequest, protocol: Protocol) -> RunSettings:
-    from t2disc.batch import RunSettings, usable_cores
+    from t2disc.batch import RunSettings, Shard, usable_cores
 
     return RunSettings(
         out=request.out,
@@ -292,6 +302,18 @@ def _settings(request: FitRequest, protocol: Protocol) -> RunSettings:
         only=request.only,
         redo=request.redo,
         reason=request.reason,
+        executor=request.executor,
+        shard=None if request.shard is None else Shard.parse(request.shard),
+    )
+
+
+def _show_shard(shard: Shard, outcome: StudyOutcome, *, seconds: float) -> None:
+    from t2disc.cli.show import counted, stdout_console
+
+    n_visits, n_refused = counted(len(outcome.records), "visit"), len(outcome.quarantined)
+    stdout_console().print(
+        f"Shard {shard.number} of {shard.n_shards}: {n_visits} in {seconds:.1f} s, {outcome.n_skipped} unchanged, "
+        f"{n_refused} quarantined. Tables are written by a run without --shard, once all shards are done."
     )
 
 

@@ -19,7 +19,7 @@ from t2disc.store.figures import figure_file, has_figures, picture_bytes, pictur
 from t2disc.store.files import StoredFile, update_file, write_file, write_tree
 from t2disc.store.gradeback import StoredGrades, read_grades
 from t2disc.store.index import INDEX, StudyIndex, VisitFacts, read_index, write_index
-from t2disc.store.lock import output_lock
+from t2disc.store.lock import output_lock, shard_lock
 from t2disc.store.manifest import (
     MANIFEST,
     file_sha256,
@@ -148,6 +148,7 @@ __all__ = [
     "recorded_keys",
     "recorded_pairs",
     "refuse_foreign_dataset",
+    "shard_lock",
     "sweep_leftovers",
     "table_files",
     "update_file",

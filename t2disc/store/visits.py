@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from itertools import product
 from pathlib import Path, PurePosixPath
@@ -98,10 +98,11 @@ def _swap(staged: Path, target: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def sweep_leftovers(out: Path) -> int:
+def sweep_leftovers(out: Path, participant_ids: Collection[str] | None = None) -> int:
     """Clear what a killed run left in ``out``, and put back an earlier result that was moved aside; return how many.
 
-    Only names that t2disc gives its temporary files are touched, at the depths where it makes them.
+    Only names that t2disc gives its temporary files are touched, at the depths where it makes them; where
+    ``participant_ids`` are named, below their folders alone: whatever else lies there may be another shard's.
     """
     n_swept = 0
     with storing("the output folder"):
@@ -109,13 +110,16 @@ def sweep_leftovers(out: Path) -> int:
         for folder in sorted({path for home, suffix in kinds for path in out.glob(f"{home}/.ses-*{suffix}")}):
             if any((out / above).is_symlink() for above in folder.relative_to(out).parents[:-1]):
                 continue
+            if participant_ids is not None and folder.relative_to(out).parts[0] not in participant_ids:
+                continue
             target = folder.with_name(folder.name[1:].split(".")[0])
             if folder.suffix == _ASIDE and not target.exists() and (folder / MANIFEST).is_file():
                 folder.rename(target)
             else:
                 shutil.rmtree(folder, ignore_errors=True)
             n_swept += 1
-        for file in sorted({*out.glob(".*.tmp"), *out.glob("logs/.*.tmp")}):
+        shared = () if participant_ids is not None else (*out.glob(".*.tmp"), *out.glob("logs/.*.tmp"))
+        for file in sorted({*shared}):
             with suppress(FileNotFoundError):
                 file.unlink()
             n_swept += 1
