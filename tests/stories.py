@@ -5,15 +5,20 @@ A visit of participant ``BAD`` meets the fault, any other is measured. Each try 
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import sys
 import time
+from collections.abc import Sequence
+from multiprocessing.synchronize import Barrier
 
 import numpy as np
 
+from t2disc.batch import RunSettings, run_study
 from t2disc.batch.pairs import PairTask
 from t2disc.batch.task import Done
-from t2disc.errors import DiskFull
+from t2disc.errors import DiskFull, OutputBusy
 from t2disc.model import Visit
 from t2disc.model.protocol import Protocol
 from t2disc.study import LabelFolders, VisitResult, analyse_visit
@@ -96,3 +101,32 @@ class CrashingPair(PairTask):
     def do(self) -> Done:
         os.kill(os.getpid(), signal.SIGSEGV)
         return Done()
+
+
+def hangs_once(visit: Visit, protocol: Protocol, folders: LabelFolders) -> VisitResult:
+    """The bad visit tells the process that its worker is, and its own, and never ends the first time."""
+    tries = visit.folder.parents[1] / "tries"
+    is_first = not tries.is_file() or BAD not in tries.read_text()
+    if is_first and visit.participant_id == BAD:
+        parent = multiprocessing.parent_process()
+        (tries.parent / "pids.tmp").write_text(f"{parent.pid} {os.getpid()}")
+        (tries.parent / "pids.tmp").rename(tries.parent / "pids")
+        return hangs(visit, protocol, folders)
+    return measured(visit, protocol, folders)
+
+
+def kills_its_worker(visit: Visit, protocol: Protocol, folders: LabelFolders) -> VisitResult:
+    result = measured(visit, protocol, folders)
+    if visit.participant_id == BAD:
+        os.kill(multiprocessing.parent_process().pid, signal.SIGKILL)
+        time.sleep(60)
+    return result
+
+
+def start(visits: Sequence[Visit], settings: RunSettings, barrier: Barrier) -> None:
+    """Run a study as soon as all others are ready, for a process of its own; code 4 where it is refused."""
+    barrier.wait()
+    try:
+        run_study(visits, settings)
+    except OutputBusy:
+        sys.exit(4)
