@@ -25,6 +25,7 @@ from studies import label_map, small_study, sound_visit, tree
 
 from t2disc import __version__, study
 from t2disc.batch import RunSettings, Shard, StudyOutcome, distributed, run_study
+from t2disc.batch.audit import Author, lock_study
 from t2disc.batch.distributed import Errand, run_errand
 from t2disc.batch.limits import Limits
 from t2disc.batch.progress import Silent
@@ -32,7 +33,14 @@ from t2disc.batch.task import Done, Effort
 from t2disc.batch.visits import VisitTask
 from t2disc.cli.jobs import FitRequest
 from t2disc.cli.slurm import slurm_script
-from t2disc.errors import ArgumentInvalid, DaskMissing, OutputBusy, PseudonymKeyMissing, SchedulerUnreachable
+from t2disc.errors import (
+    ArgumentInvalid,
+    DaskMissing,
+    OutputBusy,
+    PseudonymKeyMissing,
+    SchedulerUnreachable,
+    StudyLocked,
+)
 from t2disc.model import Visit
 from t2disc.model.protocol import Protocol
 from t2disc.store import VisitRecord, output_lock, shard_lock
@@ -386,6 +394,16 @@ def test_a_shard_is_planned_alone_and_others_may_be_asked_for(sound, tmp_path):
         run(sound, tmp_path, shard=shard, only=("sub-X",))
 
 
+def test_a_shard_of_a_locked_study_needs_a_reason(sound, tmp_path):
+    out = copytree(sound / "out", tmp_path / "out")
+    lock_study(out, Author(who="me", reason="released"))
+    shard = Shard(number=1, n_shards=3)
+    assert run(sound, out, shard=shard).n_skipped == 2
+    with pytest.raises(StudyLocked):
+        run(sound, out, shard=shard, redo=("*",))
+    assert run(sound, out, shard=shard, redo=("*",), reason="to be sure").n_skipped == 0
+
+
 def test_a_shard_does_not_sweep_what_others_are_writing(sound, tmp_path):
     shard = Shard(number=1, n_shards=3)
     own = shard.of(find(sound))[0].participant_id
@@ -554,6 +572,7 @@ def test_every_option_of_the_fit_is_given_to_every_task(tmp_path):
         with_figures=True,
         memory_limit_mib=1500,
         timeout_s=60.5,
+        reason="that's new",
     )
     lines = [line for line in slurm_script(request, 3).splitlines() if line.startswith("exec ")]
     assert len(lines) == 2
@@ -563,6 +582,7 @@ def test_every_option_of_the_fit_is_given_to_every_task(tmp_path):
         assert words[5] == str(Path.cwd() / "out")
         for option in ("--protocol", "--model", "--models", "--figures", "--memory-limit", "--timeout", "--jobs"):
             assert option in words
+        assert words[words.index("--reason") + 1] == "that's new"
     assert lines[0].endswith(' --shard "$SLURM_ARRAY_TASK_ID/3"')
 
 

@@ -15,7 +15,7 @@ from t2disc.batch.visits import Planned
 from t2disc.store.audit import Action
 
 USER_VARIABLE = "T2DISC_USER"
-_FOUND = "no entry tells of this change: a run that was cut off, or a change from outside"
+_FOUND = "no entry tells of this change: a shard, a run that was cut off, or a change from outside"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,8 +75,7 @@ def run_study(visits: Sequence[Visit], settings: RunSettings, reporter: Reporter
         reporter.run_started(len(visits))
         index = store.read_index(settings.out)
         plan = plan_visits(visits, settings, index)
-        if n_changing := sum(planned.decision.action != "skip" for planned in plan):
-            refuse_locked(settings.out, f"{n_changing} visits would be measured", settings.reason)
+        _refuse_locked(plan, settings)
         ended = run_visits(plan, settings, reporter)
         records = tuple(record for record, _ in ended)
         pairs = run_pairs(study.pairs_of(records, settings.protocol.study.visit_order), settings, reporter)
@@ -91,7 +90,7 @@ def run_study(visits: Sequence[Visit], settings: RunSettings, reporter: Reporter
 
 
 def _run_shard(shard: Shard, visits: Sequence[Visit], settings: RunSettings, reporter: Reporter) -> StudyOutcome:
-    """Measure the shard's own visits and compare them in pairs; tables and index are left to a run of the whole study.
+    """Measure the shard's own visits and compare them in pairs; tables, index and audit log are left to a whole run.
 
     The outcome tells of the shard alone.
     """
@@ -99,12 +98,19 @@ def _run_shard(shard: Shard, visits: Sequence[Visit], settings: RunSettings, rep
     with shard.lock(settings.out, visits), _swept(settings.out, {visit.participant_id for visit in own}):
         _describe_dataset(settings.out)
         reporter.run_started(len(own))
-        ended = run_visits(plan_visits(visits, settings, store.read_index(settings.out)), settings, reporter)
+        plan = plan_visits(visits, settings, store.read_index(settings.out))
+        _refuse_locked(plan, settings)
+        ended = run_visits(plan, settings, reporter)
         records = tuple(record for record, _ in ended)
         pairs = run_pairs(study.pairs_of(records, settings.protocol.study.visit_order), settings, reporter)
         summary = _summary(records, pairs, settings.protocol)
     n_skipped = sum(action == "skip" for _, action in ended)
     return StudyOutcome(records=records, summary=summary, warnings=summary.warnings, n_skipped=n_skipped)
+
+
+def _refuse_locked(plan: Sequence[Planned], settings: RunSettings) -> None:
+    if n_changing := sum(planned.decision.action != "skip" for planned in plan):
+        refuse_locked(settings.out, f"{n_changing} visits would be measured", settings.reason)
 
 
 @contextmanager

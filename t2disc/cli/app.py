@@ -174,6 +174,7 @@ def slurm(
         int | None, typer.Option("--memory-limit", metavar="MIB", min=1, help="As for t2disc fit.")
     ] = None,
     timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=1, help="As for t2disc fit.")] = 1800,
+    reason: Annotated[str, typer.Option("--reason", help="As for t2disc fit.")] = "",
     sbatch: Annotated[
         list[str],
         typer.Option("--sbatch", metavar="OPTION", help="Option of sbatch for all tasks, such as --mem=2G; repeat."),
@@ -198,6 +199,7 @@ def slurm(
             with_figures=figures,
             memory_limit_mib=memory_limit,
             timeout_s=timeout,
+            reason=reason,
         )
         raise typer.Exit(int(run_slurm(request, shards, tuple(sbatch), script)))
 

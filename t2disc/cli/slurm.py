@@ -84,4 +84,6 @@ def _arguments(request: FitRequest) -> Iterator[str]:
         yield "--figures"
     if request.memory_limit_mib is not None:
         yield from ("--memory-limit", str(request.memory_limit_mib))
+    if request.reason:
+        yield from ("--reason", request.reason)
     yield from ("--timeout", f"{request.timeout_s:g}", "--jobs", "1")
