@@ -43,6 +43,17 @@ def test_the_commands_run(clone, page):
         assert done.returncode == 0, f"{command}: {done.stderr}"
 
 
+def test_the_plots_of_the_page_of_reports_can_be_drawn_from_the_sample_data(clone):
+    plots = [line for line in blocks(ROOT / "docs" / "reports.md", "text")[0].splitlines() if line]
+    assert len(plots) >= 3
+    for command in ("t2disc fit sample_data -o OUT --labels sample_data/labels", *plots):
+        arguments = [sys.executable, "-m", *command.split()]
+        done = subprocess.run(arguments, cwd=clone, capture_output=True, text=True, env=os.environ, timeout=300)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+        if command in plots:
+            assert (clone / command.split()[-1]).stat().st_size > 5_000
+
+
 @pytest.mark.skipif(os.name != "posix", reason="the page's lines are for a POSIX shell")
 def test_the_page_of_corrections_does_what_it_says(clone):
     lines = "".join(blocks(ROOT / "docs" / "corrections.md", "bash"))

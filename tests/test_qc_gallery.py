@@ -28,7 +28,7 @@ from t2disc.qc.quality import QUALITY_RANGES
 
 ROOT = Path(__file__).parents[1]
 ALLOWED_MAPS = {"gray", "viridis", "cividis", "RdBu_r", "flags"}  # the last is the list of flags' own colours
-UNITS = ("ms", "mm", "%", "a.u.", "voxels", "Visit", "1 where the model holds", "1 is perfect")
+UNITS = ("ms", "mm", "%", "a.u.", "voxels", "Visit", "1 is right", "0 is perfect")
 PEOPLE = ("sub-P001", "sub-P002", "sub-P003", "sub-P004")
 
 
@@ -289,7 +289,7 @@ def test_the_histogram_counts_every_voxel_once(visit):
     np.testing.assert_array_equal(counts.values, np.histogram(found, bins=40, range=(0, 200))[0])
     assert (counts.edges[0], counts.edges[-1], len(counts.values)) == (0, 200, 40)
     beside = [bar.get_height() for bar in right.patches]
-    assert beside == [0, np.count_nonzero(found > 200), np.count_nonzero(~np.isfinite(found))]
+    assert beside == [np.count_nonzero(found > 200), np.count_nonzero(~np.isfinite(found))]
     assert counts.values.sum() + sum(beside) == np.count_nonzero(inside)
 
 
@@ -298,7 +298,10 @@ def test_voxels_without_t2_are_counted_and_are_not_at_0_ms(visit):
     figure = qc.plot_histogram(visit[1], discs, levels=["L3/L4"], regions=("NP",))
     counts = next(patch.get_data() for patch in figure.axes[0].patches if patch.get_label() == "NP")
     assert counts.values[0] == 0
-    assert [bar.get_height() for bar in figure.axes[1].patches] == [0, 0, 3]
+    assert [bar.get_height() for bar in figure.axes[1].patches] == [0, 3]
+    assert [tick.get_text() for tick in figure.axes[1].get_xticklabels()] == ["> 200\nms", "no\nT2"]
+    cut = qc.plot_histogram(visit[1], discs, levels=["L3/L4"], t2_range_ms=(50.0, 100.0))
+    assert next(tick.get_text() for tick in cut.axes[1].get_xticklabels()) == "< 50\nms"
 
 
 def test_the_dashed_line_is_the_median_and_the_range_is_the_same_for_all_discs(visit):
@@ -432,11 +435,13 @@ def test_the_maps_of_quality_are_those_given_in_fixed_ranges(visit):
     figure = qc.plot_quality(stack, quality_of(t2map), discs, slice_index=3)
     shown = [axes.images[1] for axes in panels(figure)]
     inside = (discs.discs[:, :, 3] > 0) & (t2map.flag[:, :, 3] == 0)
-    for image, expected, ends in zip(shown, (1.2, 0.99, 2.0, 3.0), QUALITY_RANGES.values(), strict=True):
+    for image, expected, ends in zip(shown, (1.2, 0.01, 2.0, 3.0), QUALITY_RANGES.values(), strict=True):
         values = np.ma.masked_invalid(image.get_array()).compressed()
         assert values.size == np.count_nonzero(inside)
         np.testing.assert_allclose(values, expected, rtol=1e-5)
         assert image.get_clim() == ends
+    labels = [axes.get_xlabel() for axes in figure.axes if axes.get_xlabel()]
+    assert [("yellow: worse" in label) for label in labels] == [True, True, False, True]
     n = np.count_nonzero(discs.discs[:, :, 3])
     assert f"not judged: 3 of {n} voxels" in panels(figure)[0].get_title()
 
@@ -522,8 +527,13 @@ def test_bland_altman_draws_differences_over_means_with_their_limits():
     assert line_of(figure, "bias")[0, 1] == pytest.approx(difference.mean())
     assert line_of(figure, "+1.96 SD")[0, 1] == pytest.approx(difference.mean() + 1.96 * sd)
     assert line_of(figure, "−1.96 SD")[0, 1] == pytest.approx(difference.mean() - 1.96 * sd)
-    bias_band = figure.axes[0].patches[0].get_extents().transformed(figure.axes[0].transData.inverted())
-    assert bias_band.height / 2 == pytest.approx(2.0227 * sd / math.sqrt(40), rel=1e-4)  # t of 39 degrees of freedom
+    bars = [bar.lines[2][0].get_segments()[0] for bar in figure.axes[0].containers]
+    half = 2.0227 * sd / math.sqrt(40)  # t of 39 degrees of freedom
+    np.testing.assert_allclose(bars[0][:, 1], [difference.mean() - half, difference.mean() + half], rtol=1e-4)
+    assert len({bar[0, 0] for bar in bars}) == 3, "side by side, for they may overlap"
+    assert not figure.axes[0].patches
+    assert "95 % interval" in figure.axes[0].get_legend().get_texts()[0].get_text()
+    assert qc.plot_bland_altman(first, second, what="NP").axes[0].get_title(loc="left") == "NP\n40 pairs"
     assert figure.axes[0].get_ylabel() == "reader 2 minus reader 1, T2 (ms)"
 
 

@@ -107,6 +107,10 @@ def test_slices_scroll_visits_flicker_and_ratings_come_back(browser, tmp_path):
     assert pressed(browser, "change") == [":fail", "L4/L5:unsure"], "a digit in a comment is no rating"
     body.send_keys(Keys.ALT, Keys.ARROW_DOWN)
     assert browser.find_element(By.CSS_SELECTOR, "figure.current").get_attribute("id") == "visit-1"
+    browser.find_element(By.ID, "save").click()
+    assert "who reads" in browser.find_element(By.ID, "state").text
+    assert not list((tmp_path / "downloads").glob("*.json"))
+    assert browser.switch_to.active_element.get_attribute("id") == "reader"
     browser.find_element(By.ID, "reader").send_keys("R1")
     browser.find_element(By.ID, "save").click()
     kept = downloaded(tmp_path)
@@ -234,6 +238,8 @@ def test_a_page_prints_with_its_slices_and_without_its_buttons(browser, tmp_path
     shown = "return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]"
     assert browser.execute_script(shown, ".rating", "display") == "none"
     assert browser.execute_script(shown, "#change .layer.shown", "printColorAdjust") == "exact"
+    told = browser.execute_script("return document.querySelector('#change .printed').innerText")
+    assert told.startswith("T2 at ses-1, slice 4 of 8"), "which slice and layer is on the paper"
 
     def printed_bytes() -> int:
         printed = browser.execute_cdp_cmd("Page.printToPDF", {"paperWidth": 8.27, "paperHeight": 11.69})

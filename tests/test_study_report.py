@@ -13,17 +13,20 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 from studies import broken_visit, small_study, sound_visit, tree
 from test_qc_report import checked
 
 from t2disc.batch import RunSettings, run_study
 from t2disc.cli import main
-from t2disc.errors import OutputsDamaged, StudyNotFound
+from t2disc.errors import NoVisits, OutputsDamaged, ParticipantsInvalid, StudyNotFound
 from t2disc.model import MatchCode
 from t2disc.model.checks import GRADES
 from t2disc.model.protocol import FitSettings, Protocol, StudySettings
-from t2disc.study import draw_plot, expected_visits, find_visits, read_key, read_protocol, write_reports
+from t2disc.store import picture_bytes
+from t2disc.store.figures import TITLE_IN
+from t2disc.study import draw_plot, expected_visits, find_visits, plot_title, read_key, read_protocol, write_reports
 from t2disc.study.pseudonym import KEY_VARIABLE, pseudonym
 from t2disc.study.report.gather import gather, in_order, read_maps
 from t2disc.study.report.index import index_rows
@@ -328,8 +331,9 @@ def test_every_line_below_a_figure_runs_as_it_stands_and_makes_that_figure(place
         assert stop.value.code == 0, line
         shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB")).astype(float)
         drawn = np.asarray(Image.open(words[words.index("-o") + 1]).convert("RGB")).astype(float)
-        assert shown.shape == drawn.shape, line
-        assert np.abs(shown - drawn).mean() < 4, line
+        title_px = round(110 * TITLE_IN)
+        assert shown.shape == drawn[title_px:].shape, line
+        assert np.abs(shown - drawn[title_px:]).mean() < 4, line
     assert len(pictures) >= 7
 
 
@@ -361,9 +365,13 @@ def test_plots_that_a_page_leaves_out_can_be_drawn_too(placed, monkeypatch, name
     [
         ("sub-P1/ses-baseline", "cohort", "a.png", "an unknown plot"),
         ("P1", "overlay", "a.png", "an unknown place"),
-        ("sub-P9", "trajectories", "a.png", "no participant"),
-        ("sub-P1/ses-baseline", "change", "a.png", "no visit that was compared"),
-        ("ses-month99", "cohort", "a.png", "no visit with changes"),
+        ("sub-P9", "trajectories", "a.png", "no participant of this name in the outputs - expected one of sub-P1"),
+        ("sub-P1/ses-baseline", "change", "a.png", "ses-baseline, which is the baseline and has no change"),
+        ("sub-P1/ses-month9", "change", "a.png", "no visit that was compared"),
+        ("sub-P1/ses-month9", "overlay", "a.png", "expected one of ses-baseline, ses-month12, ses-month24"),
+        ("ses-month99", "cohort", "a.png", "no visit with changes of this name in the outputs - expected one of ses-m"),
+        ("study", "overlay", "a.png", "expected one of trajectories for study -"),
+        ("sub-P1/ses-baseline", "overlay", "nowhere/a.png", "no folder of this name"),
         ("sub-P1/ses-baseline", "overlay", "a.gif", "a picture of another kind"),
         ("sub-P1/ses-month24", "overlay", "a.png", "without maps"),
     ],
@@ -374,6 +382,45 @@ def test_a_plot_that_cannot_be_drawn_is_refused_in_words(placed, capfd, where, n
     assert stop.value.code not in (0, 1)
     assert said in capfd.readouterr().err
     assert not (placed / file).exists()
+
+
+@pytest.mark.parametrize(("name", "levels"), [("histogram", ""), ("histogram", "L4/L5,"), ("overlay", "L4/L5")])
+def test_levels_that_are_none_or_mean_nothing_are_refused(placed, capfd, name, levels):
+    with pytest.raises(SystemExit) as stop:
+        main(
+            ["plot", str(placed / "OUT"), "sub-P1/ses-baseline", name, "-o", str(placed / "l.png"), "--levels", levels]
+        )
+    assert stop.value.code == 2
+    assert "evels" in capfd.readouterr().err
+    assert not (placed / "l.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [("sub-P1/ses-baseline", "sub-P1, ses-baseline"), ("ses-month12", "all participants, ses-month12")],
+)
+def test_a_picture_that_leaves_its_page_says_whose_it_is(where, words):
+    assert plot_title(where) == words
+    figure = Figure(figsize=(3, 2), facecolor="black")
+    figure.subplots().plot([0, 1], label="line")
+    figure.legend(loc="upper left")
+    plain = np.asarray(Image.open(io.BytesIO(picture_bytes(figure, "png"))).convert("RGB")).astype(int)
+    told = np.asarray(Image.open(io.BytesIO(picture_bytes(figure, "png", words))).convert("RGB")).astype(int)
+    strip = told[: len(told) - len(plain)]
+    assert len(strip) == round(110 * TITLE_IN)
+    assert np.abs(told[len(strip) :] - plain).mean() < 0.1, "nothing else has moved"
+    assert strip.max() > 200
+    assert strip.min() == 0
+    assert words.encode() in picture_bytes(figure, "svg", words).replace(b"<!-- ", b"")
+
+
+def test_the_treated_disc_is_marked_in_plots_with_a_row_for_each_disc(out):
+    for name in ("histogram", "profiles"):
+        figure = draw_plot(out, "sub-P1/ses-baseline", name)
+        marked = [
+            axes.get_ylabel().split("\n")[0] for axes in figure.axes if axes.get_title(loc="left") == "treated disc"
+        ]
+        assert marked == ["L4/L5"]
 
 
 def test_levels_of_a_plot_are_those_asked_for(out):
@@ -476,6 +523,19 @@ def test_in_a_heap_nobody_is_told_by_the_name_in_participants_tsv(tmp_path, monk
     expected = expected_visits(None, tmp_path)
     assert expected.participant_ids == (pseudonym("4711", read_key(tmp_path)),)
     assert "4711" not in repr(expected)
+
+
+def test_a_list_of_participants_does_without_its_images(tmp_path):
+    table = "participant_id\tindex_level\nP1\tL4/L5\nP7\tn/a\n"
+    (tmp_path / "participants.tsv").write_text(table)
+    expected = expected_visits(None, tmp_path)
+    assert expected.never_seen(["sub-P1"]) == ("sub-P7",)
+    with pytest.raises(ParticipantsInvalid, match="may name PatientIDs") as refused:
+        expected.never_seen(["sub-0123456789", "sub-abcdef0123"])
+    assert "P7" not in str(refused.value)
+    (tmp_path / "participants.tsv").unlink()
+    with pytest.raises(NoVisits):
+        expected_visits(None, tmp_path)
 
 
 def test_the_command_writes_them(out, capsys):

@@ -319,7 +319,9 @@ def plot(
             "study; cohort or agreement of ses-Y."
         ),
     ],
-    picture: Annotated[Path, typer.Option("-o", "--out", help="The picture: a file named .png or .svg.")],
+    picture: Annotated[
+        Path, typer.Option("-o", "--out", help="The picture: a file named .png or .svg, in a folder that exists.")
+    ],
     protocol: ProtocolFile = None,
     levels: Annotated[
         str | None,

@@ -192,11 +192,23 @@ def run_plot(
     from t2disc import store, study
 
     kind = store.picture_kind(picture)
-    chosen = tuple(level.strip() for level in levels.split(",")) if levels else ()
+    chosen = _chosen_levels(levels)
+    if not picture.parent.is_dir():
+        raise ArgumentInvalid("no folder of this name for the picture", expected="a picture in a folder that exists")
     protocol = study.read_protocol(protocol_file) if protocol_file else None
     figure = study.draw_plot(out, where, name, protocol, levels=chosen)
-    store.write_file(picture, store.picture_bytes(figure, kind))
+    store.write_file(picture, store.picture_bytes(figure, kind, study.plot_title(where)))
     return ExitCode.DONE
+
+
+def _chosen_levels(levels: str | None) -> tuple[str, ...]:
+    """Return the discs that were asked for, none where nothing was asked."""
+    if levels is None:
+        return ()
+    chosen = tuple(level.strip() for level in levels.split(","))
+    if not all(chosen):
+        raise ArgumentInvalid("--levels without a level", expected="discs such as L3/L4,L4/L5")
+    return chosen
 
 
 def run_simulate(out: Path, request: SimulateRequest) -> ExitCode:

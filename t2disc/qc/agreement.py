@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
 from t2disc.errors import ArgumentInvalid
 from t2disc.model import Z_95
 from t2disc.qc.asked import require_pairs
-from t2disc.qc.charts import BAND, CONTROL, INDEX, INK, QUIET, bare, say, shared_reach
+from t2disc.qc.charts import CONTROL, INDEX, INK, QUIET, bare, say, shared_reach
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,12 +42,14 @@ def plot_bland_altman(
     names: tuple[str, str] = ("first", "second"),
     unit: Unit = "ms",
     quantity: str = "T2",
+    what: str = "",
 ) -> Figure:
     """Show how two measurements of the same things differ, over how great they are.
 
     Each point is a pair: second minus first, over their mean. Lines are the mean difference (bias) and the limits of
-    agreement, ``bias -+ 1.96 SD``, between which 95 % of such differences lie; bands are their 95 % intervals. Pairs
-    of which a value is missing are counted and not drawn; fewer than three pairs have no limits.
+    agreement, ``bias -+ 1.96 SD``, between which 95 % of such differences lie; bars at the right edge are their 95 %
+    intervals, side by side, for they overlap where pairs are few. Pairs of which a value is missing are counted and not
+    drawn; fewer than three pairs have no limits.
 
     Parameters
     ----------
@@ -58,6 +61,8 @@ def plot_bland_altman(
         ``ms``, or ``%`` for differences in % of each pair's mean.
     quantity
         ``T2`` or ``T2*``, for the labels.
+    what
+        What was measured, for the title: region, discs and outlines.
 
     Returns
     -------
@@ -87,7 +92,8 @@ def plot_bland_altman(
         say(axes, "no pair of values")
     else:
         _draw(axes, mean, difference, limits, unit)
-    axes.set_title(_heading(first.size, difference.size), fontsize=10, loc="left")
+    heading = _heading(first.size, difference.size)
+    axes.set_title(f"{what}\n{heading}" if what else heading, fontsize=10, loc="left")
     return figure
 
 
@@ -137,13 +143,18 @@ def _draw(
     if limits is not None:
         tips = limits.half + limits.limit_ci
         ends = np.concatenate([difference, [limits.bias - tips, limits.bias + tips]])
-        for value, half, colour, words in (
-            (limits.bias, limits.bias_ci, INDEX, "bias"),
-            (limits.bias + limits.half, limits.limit_ci, INK, "+1.96 SD"),
-            (limits.bias - limits.half, limits.limit_ci, INK, "−1.96 SD"),
+        for value, half, colour, words, place in (
+            (limits.bias, limits.bias_ci, INDEX, "bias", 0.985),
+            (limits.bias + limits.half, limits.limit_ci, INK, "+1.96 SD", 0.965),
+            (limits.bias - limits.half, limits.limit_ci, INK, "−1.96 SD", 0.945),
         ):
-            axes.axhspan(value - half, value + half, color=BAND, alpha=0.6, lw=0, zorder=0)
+            bar = axes.errorbar([place], [value], [half], fmt="none", ecolor=colour, elinewidth=2.5, capsize=3)
+            for line in (*bar[1], *bar[2]):
+                line.set_transform(axes.get_yaxis_transform())
             axes.axhline(value, color=colour, lw=1.3, ls="-" if words == "bias" else "--", zorder=2, label=words)
             text = f"{words}\n{value:+.1f} {unit}".replace("-", "−")
             axes.text(1.01, value, text, transform=axes.get_yaxis_transform(), fontsize=9, va="center", color=colour)
+        told = "bars at the right: 95 % interval of each line"
+        mark = Line2D([], [], color=INK, marker="|", ms=10, mew=2.5, lw=0, label=told)
+        axes.legend(handles=[mark], loc="lower right", fontsize=8.5, frameon=False, bbox_to_anchor=(1, 1), borderpad=0)
     axes.set_ylim(shared_reach(ends, 2.0))

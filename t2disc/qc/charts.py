@@ -58,6 +58,12 @@ def bare(axes: Axes) -> None:
     axes.tick_params(labelsize=9)
 
 
+def mark_treated(axes: Axes, level: str, index_level: str | None) -> None:
+    """Write above the axes of the treated disc that it is the one."""
+    if level == index_level:
+        axes.set_title("treated disc", fontsize=8.5, loc="left", color=INK, weight="bold", pad=3)
+
+
 def say(axes: Axes, words: str, colour: str = QUIET) -> None:
     """Write in the middle of axes why they are empty."""
     style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 10, "color": colour, "style": "italic"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from t2disc.model import DiscLabels, T2Map
 from t2disc.model.grids import require_same_grid
 from t2disc.qc.asked import region_mask, require_levels
-from t2disc.qc.charts import QUIET, bare, grid_in, region_colours, say
+from t2disc.qc.charts import QUIET, bare, grid_in, mark_treated, region_colours, say
 from t2disc.qc.panels import T2_RANGE_MS, require_rising
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def plot_histogram(
     regions: Sequence[str] = ("NP", "AF"),
     t2_range_ms: tuple[float, float] = T2_RANGE_MS,
     quantity: str = "T2",
+    index_level: str | None = None,
 ) -> Figure:
     """Show how T2 is spread over the voxels of each disc, region by region.
 
@@ -52,6 +53,8 @@ def plot_histogram(
         Ends of the T2 axis, ms; keep it the same for all visits of a study.
     quantity
         ``T2`` or ``T2*``, for the labels.
+    index_level
+        The treated disc, to be marked.
 
     Returns
     -------
@@ -82,6 +85,7 @@ def plot_histogram(
             _draw_rest(right, values[region], place, len(regions), colours[region], t2_range_ms)
         left.set_ylabel(f"{level}\nvoxels", fontsize=9)
         left.yaxis.set_label_coords(-0.095, 0.5)
+        mark_treated(left, level, index_level)
         left.set_title(_medians(values, quantity), fontsize=8.5, loc="right", color=QUIET, pad=3)
         right.set_ylim(0, max(4.0, right.dataLim.y1) * 1.35)
         bare(left)
@@ -103,6 +107,15 @@ def _draw_bins(
         axes.axvline(float(np.median(known)), color=colour, ls="--", lw=1, label=f"median of {region}")
 
 
+def _outside(
+    t2_range_ms: tuple[float, float],
+) -> list[tuple[str, Callable[[NDArray[np.float32]], NDArray[np.bool_]]]]:
+    """Return which voxels the bins do not show: in words, and as a question to them. No T2 lies below 0."""
+    low, high = t2_range_ms
+    below = [(f"< {low:g}\nms", lambda values: values < low)] if low > 0 else []
+    return [*below, (f"> {high:g}\nms", lambda values: values > high), ("", lambda values: ~np.isfinite(values))]
+
+
 def _draw_rest(
     axes: Axes,
     values_ms: NDArray[np.float32],
@@ -112,13 +125,9 @@ def _draw_rest(
     t2_range_ms: tuple[float, float],
 ) -> None:
     """Draw how many voxels lie outside the range, and how many have no T2, with the numbers above."""
-    counts = [
-        np.count_nonzero(values_ms < t2_range_ms[0]),
-        np.count_nonzero(values_ms > t2_range_ms[1]),
-        np.count_nonzero(~np.isfinite(values_ms)),
-    ]
+    counts = [np.count_nonzero(outside(values_ms)) for _, outside in _outside(t2_range_ms)]
     wide = _BAR / n_regions
-    places = np.arange(3) - _BAR / 2 + (place + 0.5) * wide
+    places = np.arange(len(counts)) - _BAR / 2 + (place + 0.5) * wide
     bars = axes.bar(places, counts, wide * 0.9, color=colour, alpha=0.6)
     axes.bar_label(bars, fontsize=8, color=QUIET, padding=1)
 
@@ -140,6 +149,7 @@ def _finish(figure: Figure, grid: NDArray[Any], t2_range_ms: tuple[float, float]
     last, beside = grid[-1]
     last.set_xlim(low, high)
     last.set_xlabel(f"{quantity} (ms)", fontsize=10)
-    beside.set_xlim(-0.5, 2.5)
-    beside.set_xticks([0, 1, 2], [f"< {low:g}\nms", f"> {high:g}\nms", f"no\n{quantity}"])
+    words = [text or f"no\n{quantity}" for text, _ in _outside(t2_range_ms)]
+    beside.set_xlim(-0.5, len(words) - 0.5)
+    beside.set_xticks(range(len(words)), words)
     beside.set_xlabel("Voxels not shown at left", fontsize=9)

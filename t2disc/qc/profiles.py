@@ -14,7 +14,7 @@ from t2disc.errors import ArgumentInvalid
 from t2disc.model import DiscLabels, T2Map
 from t2disc.model.grids import anatomical_axes, require_same_grid
 from t2disc.qc.asked import region_mask, require_levels
-from t2disc.qc.charts import CONTROL, INDEX, QUIET, bare, grid_in, say
+from t2disc.qc.charts import CONTROL, INDEX, QUIET, bare, grid_in, mark_treated, say
 from t2disc.qc.panels import T2_RANGE_MS, require_rising
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def plot_profiles(
     core_share: float = CORE_SHARE,
     t2_range_ms: tuple[float, float] = T2_RANGE_MS,
     quantity: str = "T2",
+    index_level: str | None = None,
 ) -> Figure:
     """Show T2 along each disc from anterior to posterior, and across it from superior to inferior.
 
@@ -69,6 +70,8 @@ def plot_profiles(
         Ends of the T2 axis, ms; keep it the same for all visits of a study.
     quantity
         ``T2`` or ``T2*``, for the labels.
+    index_level
+        The treated disc, to be marked.
 
     Returns
     -------
@@ -101,6 +104,7 @@ def plot_profiles(
         _draw(along_axes, along, CONTROL)
         _draw(across_axes, across, INDEX)
         across_axes.tick_params(labelleft=False)
+        mark_treated(along_axes, level, index_level)
         along_axes.set_ylabel(f"{level}\n{quantity} (ms)", fontsize=9)
     _finish(figure, grid, quantity)
     return figure

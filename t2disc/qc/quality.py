@@ -48,12 +48,19 @@ _KINDS = (
     _Kind(
         field="chi2_red",
         title="Reduced chi-square",
-        label="1 where the model holds",
+        label="1 is right; yellow: worse",
         range=(0.0, 3.0),
         colours="cividis",
         extend="max",
     ),
-    _Kind(field="r2", title="R²", label="1 is perfect", range=(0.9, 1.0), colours="cividis", extend="min"),
+    _Kind(
+        field="r2",
+        title="1 − R²",
+        label="0 is perfect; yellow: worse",
+        range=(0.0, 0.1),
+        colours="cividis",
+        extend="max",
+    ),
     _Kind(
         field="odd_even",
         title="Even above odd echoes",
@@ -66,7 +73,7 @@ _KINDS = (
     _Kind(
         field="decay_variance",
         title="Scatter about the decay",
-        label="SD, % of the first echo",
+        label="SD, % of echo 1; yellow: worse",
         range=(0.0, 10.0),
         colours="cividis",
         extend="max",
@@ -85,10 +92,11 @@ def plot_quality(
 ) -> Figure:
     """Show how well the fitted model describes the signal in the discs, by four measures on one slice.
 
-    From left to right: reduced chi-square (1 where the model and the noise hold, more where they do not), R squared,
-    how much higher even echoes lie than odd ones (stimulated echoes), and the scatter of the signal about its decay as
-    the root of ``decay_variance``. Ranges are the same for every visit; voxels that could not be judged stay grey,
-    and the title counts those of the discs in this slice. Without discs every voxel that could be judged is shown.
+    From left to right: reduced chi-square (1 where the model and the noise hold, more where they do not), 1 minus R
+    squared, how much higher even echoes lie than odd ones (stimulated echoes), and the scatter of the signal about its
+    decay as the root of ``decay_variance``. Ranges are the same for every visit, and yellow is worse in all but the
+    third; voxels that could not be judged stay grey, and the title counts those of the discs in this slice. Without
+    discs every voxel that could be judged is shown.
 
     Parameters
     ----------
@@ -142,8 +150,11 @@ def plot_quality(
 
 def _shown(values: NDArray[np.float32], kind: _Kind) -> NDArray[np.float32]:
     """Return a measure ``(rows, columns)`` in the unit of its colour bar."""
-    spread = np.sqrt(values) if kind.field == "decay_variance" else values
-    return np.asarray(spread * np.float32(kind.scale), np.float32)
+    if kind.field == "decay_variance":
+        values = np.sqrt(values)
+    if kind.field == "r2":
+        values = 1 - values  # yellow is worse in every map that has one good end
+    return np.asarray(values * np.float32(kind.scale), np.float32)
 
 
 def _missing(values: NDArray[np.float32], labels: NDArray[np.uint8]) -> str:

@@ -12,6 +12,8 @@ from t2disc.store.files import StoredFile
 PictureKind = Literal["png", "svg"]
 
 _DPI = 110
+TITLE_IN = 0.3
+"""Height of the strip that holds a title, inches."""
 _FOLDER = "figures"
 
 
@@ -41,12 +43,28 @@ def picture_kind(path: Path) -> PictureKind:
     raise ArgumentInvalid("a picture of another kind", expected="a file named .png or .svg")
 
 
-def picture_bytes(figure: Figure, kind: PictureKind) -> bytes:
-    """Return a figure as PNG or SVG, the same on every run."""
+def picture_bytes(figure: Figure, kind: PictureKind, title: str = "") -> bytes:
+    """Return a figure as PNG or SVG, the same on every run; a title stands above it, in a strip of its own."""
     buffer = io.BytesIO()
     note = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
-    figure.savefig(buffer, format=kind, dpi=_DPI, metadata=note)
+    whole: dict[str, Any] = {"bbox_inches": _titled(figure, title)} if title else {}
+    figure.savefig(buffer, format=kind, dpi=_DPI, metadata=note, **whole)
     return buffer.getvalue()
+
+
+def _titled(figure: Any, title: str) -> Any:
+    """Write a title above a figure; return the part of the sheet that holds both, inches."""
+    from matplotlib.transforms import Bbox
+
+    for legend in figure.legends:
+        if legend.get_bbox_to_anchor() is figure.bbox:  # which will be that of the larger sheet
+            legend.set_bbox_to_anchor((0, 0, 1, 1), transform=figure.transFigure)
+    wide_in, high_in = figure.get_size_inches()
+    red, green, blue, _ = figure.get_facecolor()
+    ink = "black" if red + green + blue > 1.5 else "white"
+    style = {"fontsize": 9, "color": ink, "va": "center", "ha": "left", "in_layout": False}
+    figure.text(0.08 / wide_in, 1 + TITLE_IN / 2 / high_in, title, **style)
+    return Bbox([[0, 0], [wide_in, high_in + TITLE_IN]])
 
 
 def has_figures(folder: Path) -> bool:

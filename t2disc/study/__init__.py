@@ -26,7 +26,7 @@ from t2disc.study.pair import (
 from t2disc.study.protocolfile import protocol_schema, read_protocol
 from t2disc.study.pseudonym import PseudonymKey, read_key, read_or_lend_key, read_or_make_key
 from t2disc.study.ratings import RatingsExported, export_ratings
-from t2disc.study.report import draw_plot, plot_names, write_reports
+from t2disc.study.report import draw_plot, plot_names, plot_title, write_reports
 from t2disc.study.summary import StudySummary, order_warnings, pairs_of, summarise, write_summary
 from t2disc.study.visit import (
     Inspection,
@@ -79,6 +79,7 @@ __all__ = [
     "pairs_of",
     "participant_warnings",
     "plot_names",
+    "plot_title",
     "protocol_schema",
     "read_key",
     "read_or_lend_key",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import re
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,3 +91,8 @@ def pseudonym(patient_id: str, key: PseudonymKey) -> str:
     """
     digest = hmac.new(key.secret, patient_id.strip().encode(), hashlib.sha256).hexdigest()
     return f"sub-{digest[:_N_DIGITS]}"
+
+
+def is_pseudonym(participant_id: str) -> bool:
+    """Tell whether a name has the form of those that :func:`pseudonym` gives."""
+    return re.fullmatch(rf"sub-[0-9a-f]{{{_N_DIGITS}}}", participant_id) is not None

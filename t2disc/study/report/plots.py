@@ -82,13 +82,15 @@ def _quality(out: Path, visit: store.StoredVisit, _levels: Sequence[str]) -> Fig
 def _histogram(_out: Path, visit: store.StoredVisit, levels: Sequence[str]) -> Figure:
     from t2disc.qc import plot_histogram
 
-    return plot_histogram(visit.t2map, visit.discs, levels=levels, quantity=quantity_of(visit.record))
+    treated, quantity = visit.record.index_level, quantity_of(visit.record)
+    return plot_histogram(visit.t2map, visit.discs, levels=levels, quantity=quantity, index_level=treated)
 
 
 def _profiles(_out: Path, visit: store.StoredVisit, levels: Sequence[str]) -> Figure:
     from t2disc.qc import plot_profiles
 
-    return plot_profiles(visit.t2map, visit.discs, levels=levels, quantity=quantity_of(visit.record))
+    treated, quantity = visit.record.index_level, quantity_of(visit.record)
+    return plot_profiles(visit.t2map, visit.discs, levels=levels, quantity=quantity, index_level=treated)
 
 
 OVERLAY = VisitPlot(
@@ -101,8 +103,8 @@ OVERLAY = VisitPlot(
 QUALITY = VisitPlot(
     name="quality",
     title="Goodness of fit",
-    caption="Chi-square well above 1 says that the model does not hold, whatever R squared says; red in the third "
-    "picture is the zigzag of stimulated echoes.",
+    caption="Chi-square well above 1 says that the model does not hold, whatever R squared says; in these two and in "
+    "the fourth picture yellow is worse. Red in the third is the zigzag of stimulated echoes.",
     alternative="Maps of four measures of fit on a middle slice",
     draw=_quality,
 )
@@ -131,6 +133,8 @@ PROFILES = VisitPlot(
     alternative="Profiles of T2 along and across each disc",
     draw=_profiles,
 )
+BY_LEVEL = (HISTOGRAM.name, PROFILES.name)
+"""Plots with a row for each disc, of which some may be asked for."""
 VISIT_PLOTS = (OVERLAY, QUALITY, FLAGS, HISTOGRAM, PROFILES)
 
 CHANGE = Plot(
@@ -165,7 +169,7 @@ COHORT = Plot(
 AGREEMENT = Plot(
     name="agreement",
     title="Control discs at both visits",
-    caption="Bland-Altman: nothing was done to these discs. A bias whose band leaves 0, or a funnel, needs an "
+    caption="Bland-Altman: nothing was done to these discs. A bias whose bar leaves 0, or a funnel, needs an "
     "explanation before the treated discs are believed.",
     alternative="Differences of control discs over their means",
 )
@@ -226,14 +230,18 @@ def draw_cohort(changes: Sequence[StudyChange], followup: str) -> Figure:
 
 
 def draw_agreement(changes: Sequence[StudyChange], followup: str) -> Figure:
-    """Return the control discs' nuclei at one follow-up against baseline."""
+    """Return the control discs' nuclei at one follow-up against baseline, of visits that can be used."""
     from t2disc.qc import plot_bland_altman
+    from t2disc.qc.forest import ROI_WORDS
 
     found = controls(changes, followup)
+    usable = [change for change in found if change.is_evaluable]
+    left_out = f"; {len(found) - len(usable)} of non-evaluable visits left out" if len(usable) < len(found) else ""
     return plot_bland_altman(
-        [change.change.baseline_t2_median_ms for change in found],
-        [change.change.followup_t2_median_ms for change in found],
+        [change.change.baseline_t2_median_ms for change in usable],
+        [change.change.followup_t2_median_ms for change in usable],
         names=("baseline", followup.removeprefix("ses-")),
+        what=f"NP of control discs, {ROI_WORDS['matched']}{left_out}",
     )
 
 
@@ -281,13 +289,14 @@ def draw_plot(
     Raises
     ------
     ArgumentInvalid
-        ``argument-invalid``: no plot of this name there, or nobody of that name in ``out``.
+        ``argument-invalid``: no plot of this name there, nobody of that name in ``out``, or levels of a plot that has
+        no row for each disc.
     OutputsDamaged
         ``outputs-damaged``: the visit's maps cannot be read back.
     StudyNotFound
         ``study-not-found``: no visit has a record in ``out``.
     """
-    _require_known(where, name)
+    _require_known(where, name, levels)
     gathered = gather(out, protocol)
     if where == WHOLE_STUDY:
         return draw_study_trajectories(gathered)
@@ -305,23 +314,43 @@ def draw_plot(
     return plot.draw(out, visit, levels or shown_levels(visit.record))
 
 
-def _require_known(where: str, name: str) -> None:
-    place = "sub-X/ses-Y" if "/" in where else where[:4] + ("X" if where.startswith("sub-") else "Y")
-    known = plot_names()[WHOLE_STUDY] if where == WHOLE_STUDY else plot_names().get(place, ())
+def plot_title(where: str) -> str:
+    """Return whose plot it is, for a picture that leaves its page: names that the outputs have, and nothing else."""
+    if where == WHOLE_STUDY:
+        return "all participants, all visits"
+    return f"all participants, {where}" if where.startswith("ses-") else where.replace("/", ", ")
+
+
+def _require_known(where: str, name: str, levels: Sequence[str]) -> None:
+    place = _place(where)
+    known = plot_names().get(place, ())
     if not known:
         raise ArgumentInvalid("an unknown place of a plot", expected=f"one of {', '.join(plot_names())}")
     if name not in known:
         raise ArgumentInvalid("an unknown plot", expected=f"one of {', '.join(known)} for {place}")
+    if levels and name not in BY_LEVEL:
+        raise ArgumentInvalid(f"levels for {name}", expected=f"levels for {' or '.join(BY_LEVEL)} alone")
+
+
+def _place(where: str) -> str:
+    """Return which kind of place is meant, as :func:`plot_names` has it."""
+    if where == WHOLE_STUDY:
+        return where
+    kinds = {"sub-": "sub-X", "ses-": "ses-Y"}
+    return "sub-X/ses-Y" if "/" in where else kinds.get(where[:4], "")
 
 
 def _among(found: str, known: Sequence[str], what: str) -> str:
     if found not in known:
-        raise ArgumentInvalid(f"no {what.removeprefix('a ')} of this name in the outputs", expected=what)
+        raise ArgumentInvalid(
+            f"no {what.removeprefix('a ')} of this name in the outputs",
+            expected=f"one of {', '.join(known)}" if known else f"{what}, of which there is none",
+        )
     return found
 
 
 def _participant(gathered: Gathered, participant_id: str) -> Participant:
-    known = {one.participant_id: one for one in gathered.participants}
+    known = {one.participant_id: one for one in gathered.participants if one.visits}
     return known[_among(participant_id, tuple(known), "a participant")]
 
 
@@ -336,6 +365,9 @@ def _maps(gathered: Gathered, participant: Participant, session_id: str) -> stor
 
 def _named_change(gathered: Gathered, participant: Participant, session_id: str) -> Figure:
     pairs = {pair.followup_session_id: pair for pair in participant.pairs}
+    if session_id in {pair.baseline_session_id for pair in participant.pairs} - set(pairs):
+        later = f"a later visit: {', '.join(pairs)}"
+        raise ArgumentInvalid(f"{session_id}, which is the baseline and has no change", expected=later)
     pair = pairs[_among(session_id, tuple(pairs), "a visit that was compared")]
     baseline = _maps(gathered, participant, pair.baseline_session_id)
     return draw_change(pair, baseline, _maps(gathered, participant, session_id), participant)

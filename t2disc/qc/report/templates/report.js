@@ -75,6 +75,7 @@
     const slider = figure.querySelector("input.slice");
     const captions = Array.from(figure.querySelectorAll(".captions li")).map(function (li) { return li.textContent; });
     const where = figure.querySelector("output.where");
+    const printed = figure.querySelector(".printed");
     const flicker = figure.querySelector("button.flicker");
     let shown = Math.min(1, layers.length - 1);
     let timer = 0;
@@ -88,6 +89,7 @@
       });
       buttons.forEach(function (button, i) { button.setAttribute("aria-pressed", String(i === shown)); });
       where.textContent = captions[at];
+    if (printed) printed.textContent = layers[shown].dataset.name + ", " + captions[at];
     }
 
     function stop() {
@@ -160,8 +162,13 @@
   const save = document.getElementById("save");
   const load = document.getElementById("load");
   if (save) save.addEventListener("click", function () {
+    if (!reader.value.trim()) {
+      state.textContent = "Not saved: who reads? Write a name first.";
+      reader.focus();
+      return;
+    }
     const name = document.body.dataset.participant;
-    const kept = { format: "t2disc-ratings-1", participant: name, reader: reader.value, ratings: ratings };
+    const kept = { format: "t2disc-ratings-1", participant: name, reader: reader.value.trim(), ratings: ratings };
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([JSON.stringify(kept, null, 2)], { type: "application/json" }));
     link.download = name + "_ratings.json";
