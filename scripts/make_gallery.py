@@ -110,8 +110,8 @@ EXAMPLES = (
     Example(
         name="quality",
         title="Goodness of fit",
-        shows="Reduced chi-square, 1 minus R squared, the odd-even index and the scatter about the decay on one slice. The "
-        "participant was simulated with stimulated echoes and fitted with a plain exponential.",
+        shows="Reduced chi-square, 1 minus R squared, the odd-even index and the scatter about the decay on one slice. "
+        "The participant was simulated with stimulated echoes and fitted with a plain exponential.",
         read="Chi-square well above 1 says that the model does not hold, whatever R squared says; yellow is worse in "
         "all but the third picture. Red in the third is the zigzag of stimulated echoes.",
         call="plot_quality(stimulated.stack, judge_fit(stimulated.stack, stimulated.t2map), stimulated.discs)",
@@ -147,7 +147,7 @@ EXAMPLES = (
         shows="Control discs, whose T2 was not changed in this study, at both visits: differences over means.",
         read="The vermilion line is the bias, the dashed lines hold 95 % of the differences, and the bars at the "
         "right are how sure these lines are. A bias whose bar leaves 0, or a funnel, needs an explanation.",
-        call='plot_bland_altman(controls_before_ms, controls_after_ms, names=("baseline", "month 12"), what="NP")',
+        call='plot_bland_altman(controls_before_ms, controls_after_ms, names=("baseline", "month 12"), what="NP of controls")',
     ),
     Example(
         name="cohort",

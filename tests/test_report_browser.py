@@ -186,13 +186,16 @@ def index_page() -> str:
             session_id="ses-month12",
             grade=("optimal", "not done", "")[n % 3],
             report=f"sub-P{n:03}/sub-P{n:03}_report.html",
+            reasons="snr of every disc deviates (major); field_strength_t cannot be checked (minor)" if n % 3 else "",
             thumbnail=thumbnail(Visit()) if n % 2 else None,
             **facts,
         )
         for n in range(250)
     )
     command = "t2disc plot OUT ses-month12 cohort -o cohort.png"
-    return render_index(IndexPage(rows=rows, figures=(replace(still, command=command),), version="0.1.0"))
+    return render_index(
+        IndexPage(rows=rows, figures=(replace(still, command=command),), note="Other grades.", version="0.1.0")
+    )
 
 
 PAGES = {"report": report_page, "index": index_page}
