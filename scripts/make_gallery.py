@@ -147,7 +147,8 @@ EXAMPLES = (
         shows="Control discs, whose T2 was not changed in this study, at both visits: differences over means.",
         read="The vermilion line is the bias, the dashed lines hold 95 % of the differences, and the bars at the "
         "right are how sure these lines are. A bias whose bar leaves 0, or a funnel, needs an explanation.",
-        call='plot_bland_altman(controls_before_ms, controls_after_ms, names=("baseline", "month 12"), what="NP of controls")',
+        call='plot_bland_altman(controls_before_ms, controls_after_ms, names=("baseline", "month 12"), '
+        'what="NP of controls")',
     ),
     Example(
         name="cohort",
