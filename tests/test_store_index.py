@@ -27,6 +27,7 @@ from t2disc.store import (
     write_index,
 )
 from t2disc.study import find_visits
+from t2disc.study.labels import LabelFolders, find_label_file
 
 OLD_S = 1_700_000_000
 FACTS = VisitFacts(participant_id="sub-1", session_id="ses-1", status="done", version="0.1.0", stamp="s", n_discs=5)
@@ -293,3 +294,16 @@ def test_tables_that_were_changed_are_written_again(study):
     (study / "out" / "discs.tsv").write_text("mine")
     run_study(visits_of(study), settings_of(study))
     assert tree(study / "out") == before
+
+
+def test_a_folder_of_labels_is_looked_up_once_however_many_visits_there_are(study, monkeypatch):
+    folders = LabelFolders(given=study / "labels")
+    for visit in visits_of(study):
+        alone, among = find_label_file(visit, folders), find_label_file(visit, folders.listed())
+        assert alone is not None
+        assert (alone.path, alone.companions) == (among.path, among.companions)
+        assert alone.companions
+    seen, real = [], Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda path: (seen.append(path), real(path))[1])
+    assert set(plan_of(study).values()) == {SKIPPED}
+    assert seen.count(study / "labels") == 1

@@ -93,12 +93,12 @@ def inputs_that_changed(visits: Sequence[Visit], settings: RunSettings) -> dict[
 
     Every file is read; nothing is taken as known.
     """
-    differing = {}
+    differing, folders = {}, settings.label_folders.listed()
     for visit in visits:
         record = _record(visit, settings.out)
         if record is None or not record.is_done:
             continue
-        now = study.visit_basis(visit, settings.protocol, settings.label_folders)
+        now = study.visit_basis(visit, settings.protocol, folders)
         if parts := ", ".join(differences(record.basis, now)):
             differing[visit.key] = parts
     return differing
@@ -118,7 +118,8 @@ def plan_visits(visits: Sequence[Visit], settings: RunSettings, index: store.Stu
     for name, patterns in (("--only", settings.only), ("--redo", settings.redo)):
         _refuse_aimless(name, patterns, visits)
     own = visits if settings.shard is None else settings.shard.of(visits)
-    plan = (_plan(visit, settings, index) for visit in own)
+    folders = settings.label_folders.listed()
+    plan = (_plan(visit, settings, folders, index) for visit in own)
     return tuple(planned for planned in plan if planned.wanted.is_asked or planned.earlier is not None)
 
 
@@ -177,8 +178,8 @@ def input_facts(plan: Sequence[Planned]) -> dict[str, InputFacts]:
     }
 
 
-def _plan(visit: Visit, settings: RunSettings, index: store.StudyIndex) -> Planned:
-    earlier, wanted = _earlier(visit, settings.out, index), _wanted(visit, settings, index)
+def _plan(visit: Visit, settings: RunSettings, folders: study.LabelFolders, index: store.StudyIndex) -> Planned:
+    earlier, wanted = _earlier(visit, settings.out, index), _wanted(visit, settings, folders, index)
     return Planned(visit=visit, decision=decide(earlier, wanted), wanted=wanted, earlier=earlier)
 
 
@@ -203,8 +204,8 @@ def lacks_pictures(record: store.VisitRecord) -> bool:
     return any(note.startswith(_NOT_DRAWN) for note in record.notes)
 
 
-def _wanted(visit: Visit, settings: RunSettings, index: store.StudyIndex) -> Wanted:
-    basis = study.visit_basis(visit, settings.protocol, settings.label_folders, index.inputs)
+def _wanted(visit: Visit, settings: RunSettings, folders: study.LabelFolders, index: store.StudyIndex) -> Wanted:
+    basis = study.visit_basis(visit, settings.protocol, folders, index.inputs)
     return Wanted(
         basis=basis,
         index_level=visit.index_level,

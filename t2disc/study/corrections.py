@@ -9,7 +9,7 @@ from pathlib import Path
 
 from t2disc.errors import LabelsRepeated
 from t2disc.model import Visit
-from t2disc.study.labels import is_region_map, label_maps
+from t2disc.study.labels import is_region_map, label_maps, listing_of
 from t2disc.study.layout import CORRECTIONS, list_folder
 
 _IMAGES = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd", ".dcm")
@@ -40,7 +40,8 @@ def correction_warnings(visits: Sequence[Visit], folder: Path | None) -> Iterato
     """
     if folder is None:
         return
-    used = {path for visit in visits for path in label_maps(visit, folder)}
+    listing = listing_of(folder) if folder.is_dir() else {}
+    used = {path for visit in visits for path in label_maps(visit, folder, listing)}
     idle = [path.relative_to(folder).as_posix() for path in _images(folder) if path not in used]
     if not idle:
         return

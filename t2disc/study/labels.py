@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -17,12 +17,25 @@ _FOUND_HERE = "discs are found automatically"
 _NOT_LABELLED = "no disc is labelled"
 
 
+Listing = Mapping[str, Sequence[Path]]
+"""What lies in a folder itself, sorted by name, by the ``sub-X_ses-Y`` that names start with."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelFolders:
-    """Where label maps are looked for: the study's ``corrections``, which come first, and the ``--labels`` folder."""
+    """Where label maps are looked for: the study's ``corrections``, which come first, and the ``--labels`` folder.
+
+    ``listings`` tells what lies in them where that was looked up once for many visits, see :meth:`listed`.
+    """
 
     corrections: Path | None = field(default=None, repr=False)
     given: Path | None = field(default=None, repr=False)
+    listings: Mapping[Path, Listing] = field(default_factory=dict, repr=False, compare=False)
+
+    def listed(self) -> LabelFolders:
+        """Return the same folders with what lies in them at this moment, to decide of many visits at once."""
+        folders = (folder for folder in (self.corrections, self.given) if folder is not None and folder.is_dir())
+        return replace(self, listings={folder: listing_of(folder) for folder in folders})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +44,14 @@ class LabelFile:
 
     path: Path = field(repr=False)
     kind: Literal["given", "correction"]
+    beside: Sequence[Path] | None = field(default=None, repr=False)  # files of its visit, where its folder was listed
 
     @property
     def companions(self) -> tuple[Path, ...]:
         """The files of the same name with other endings, such as the table that names the map's values; sorted."""
         stem = label_stem(self.path)
-        beside = (path for path in self.path.parent.iterdir() if label_stem(path) == stem and path != self.path)
+        others = self.path.parent.iterdir() if self.beside is None else self.beside
+        beside = (path for path in others if label_stem(path) == stem and path != self.path)
         return tuple(sorted(path for path in beside if path.is_file()))
 
 
@@ -51,11 +66,23 @@ def find_label_file(visit: Visit, folders: LabelFolders) -> LabelFile | None:
     LabelsRepeated
         ``labels-repeated``: several label maps for one visit in one folder.
     """
-    correction = _only(label_maps(visit, folders.corrections), visit, "in corrections")
-    if correction is not None:
-        return LabelFile(path=correction, kind="correction")
-    given = _only(label_maps(visit, folders.given), visit, "in the folder given with --labels")
-    return LabelFile(path=given, kind="given") if given is not None else None
+    return _label_file(visit, folders, "correction", "in corrections") or _label_file(
+        visit, folders, "given", "in the folder given with --labels"
+    )
+
+
+def _label_file(
+    visit: Visit, folders: LabelFolders, kind: Literal["given", "correction"], where: str
+) -> LabelFile | None:
+    folder = folders.corrections if kind == "correction" else folders.given
+    if folder is None:
+        return None
+    listing = folders.listings.get(folder)
+    path = _only(label_maps(visit, folder, listing), visit, where)
+    if path is None:
+        return None
+    beside = listing.get(visit.stem, ()) if listing is not None and path.parent == folder else None
+    return LabelFile(path=path, kind=kind, beside=beside)
 
 
 def _only(found: Iterator[Path], visit: Visit, where: str) -> Path | None:
@@ -101,7 +128,9 @@ def label_warnings(visits: Sequence[Visit], folders: LabelFolders, *, automatic:
     """
     if folders.given is None:
         return
-    without = [visit for visit in visits if not any(label_maps(visit, folders.given))]
+    listings = folders.listed().listings
+    given, corrections = (listings.get(folder) if folder else None for folder in (folders.given, folders.corrections))
+    without = [visit for visit in visits if not any(label_maps(visit, folders.given, given))]
     if len(without) == len(visits):
         raise LabelsMissing(
             f"a folder of labels without a label map for any of {len(visits)} visits",
@@ -109,20 +138,32 @@ def label_warnings(visits: Sequence[Visit], folders: LabelFolders, *, automatic:
         )
     instead = _FOUND_HERE if automatic else _NOT_LABELLED
     for visit in without:
-        if not any(label_maps(visit, folders.corrections)):
+        if not any(label_maps(visit, folders.corrections, corrections)):
             yield f"{visit.key}: no label map for this visit: {instead}"
 
 
-def label_maps(visit: Visit, folder: Path | None) -> Iterator[Path]:
-    """Yield the label maps of a visit in a folder, sorted by name; there should be one at most."""
+def label_maps(visit: Visit, folder: Path | None, listing: Listing | None = None) -> Iterator[Path]:
+    """Yield the label maps of a visit in a folder, sorted by name; there should be one at most.
+
+    ``listing`` tells what lies in the folder where many visits are asked for: thousands of visits with thousands of
+    files in one folder would be looked up for minutes.
+    """
     if folder is None or not folder.is_dir():
         return
     nested = folder / visit.participant_id / visit.session_id
     if nested.is_dir():
         yield from (path for path in sorted(nested.rglob("*")) if is_label_map(path))
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.iterdir()) if listing is None else listing.get(visit.stem, ()):
         if path.name.startswith(f"{visit.stem}_") and is_label_map(path):
             yield path
+
+
+def listing_of(folder: Path) -> Listing:
+    """Look up what lies in a folder itself, for :func:`label_maps` of many visits."""
+    listing: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()):
+        listing.setdefault("_".join(path.name.split("_", 2)[:2]), []).append(path)
+    return listing
 
 
 def is_label_map(path: Path) -> bool:
