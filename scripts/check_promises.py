@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import re
 import sys
 import tempfile
 import time
@@ -37,6 +38,7 @@ row tries to break what is promised; its function is in `scripts/promises/`. A s
 that falls short, or could not be shown, says so.
 """
 
+TABLE_HEAD = ("| # | fault | promise | test | figure | verdict | s |", "|---|---|---|---|---|---|---|")
 UNMEASURED = Figure(asked="not tried", found="none", holds=None, short="left out of this run")
 
 
@@ -54,8 +56,7 @@ def check(promise: Promise, scale: float) -> Figure:
 
 def lines_of(results: Sequence[tuple[Promise, Figure]]) -> list[str]:
     """Return the table of figures as Markdown."""
-    head = ["| # | fault | promise | test | figure | verdict | s |", "|---|---|---|---|---|---|---|"]
-    return head + [_line(promise, figure) for promise, figure in results]
+    return [*TABLE_HEAD, *(_line(promise, figure) for promise, figure in results)]
 
 
 def _line(promise: Promise, figure: Figure) -> str:
@@ -76,20 +77,21 @@ def _cell(text: str) -> str:
     return " ".join(text.replace("|", "/").replace(str(ROOT), "").split())
 
 
-def page(results: Sequence[tuple[Promise, Figure]], scale: float) -> str:
-    """Return docs/promises.md, with every row of the table."""
-    measured = {promise.number for promise, _ in results}
-    missing = [(row, UNMEASURED) for row in ROWS if row.number not in measured]
-    results = sorted([*results, *missing], key=lambda result: result[0].number)
-    n_short = sum(figure.holds is False for _, figure in results)
-    n_open = sum(figure.holds is None for _, figure in results)
-    seconds = sum(figure.seconds for _, figure in results)
+def page(results: Sequence[tuple[Promise, Figure]], scale: float, before: str = "") -> str:
+    """Return docs/promises.md with every row of the table; rows that were not measured keep what they said before."""
+    numbers = sorted(promise.number for promise, _ in results)
+    kept = {int(line.split("|")[1]): line for line in before.splitlines() if re.match(r"\| \d+ \|", line)}
+    fresh = {promise.number: _line(promise, figure) for promise, figure in results}
+    every = {row.number: _line(row, UNMEASURED) for row in ROWS} | kept | fresh
+    n_held, n_short = (sum(f"| {word}" in line for line in every.values()) for word in ("holds", "FALLS SHORT"))
+    minutes = sum(figure.seconds for _, figure in results) / 60
     told = (
-        f"One run of t2disc {__version__} on {platform.system()}, Python {platform.python_version()}, "
-        f"{os.cpu_count()} cores, {seconds / 60:.0f} minutes, scale {scale:g}: "
-        f"{len(results) - n_short - n_open} of {len(results)} hold, {n_short} fall short, {n_open} not shown."
+        f"Of {len(every)} rows {n_held} hold, {n_short} fall short, {len(every) - n_held - n_short} could not be shown. "
+        f"Last run: t2disc {__version__} on {platform.system()}, Python {platform.python_version()}, {os.cpu_count()} "
+        f"cores, {minutes:.0f} minutes, scale {scale:g}, rows {', '.join(map(str, numbers))}"
     )
-    return "\n".join([HEAD, told, "", *lines_of(results)]) + "\n"
+    others = "; the other rows are of earlier runs." if kept.keys() - fresh.keys() else "."
+    return "\n".join([HEAD, told + others, "", *TABLE_HEAD, *(every[number] for number in sorted(every))]) + "\n"
 
 
 def chosen(only: str) -> list[Promise]:
@@ -108,6 +110,7 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="share of the counts, such as 0.1 for a trial")
     parser.add_argument("--docs", action="store_true", help="write docs/promises.md")
     options = parser.parse_args()
+    before = PAGE.read_text(encoding="utf-8") if PAGE.exists() and options.only else ""
     results = []
     for promise in chosen(options.only):
         figure = check(promise, options.scale)
@@ -116,7 +119,7 @@ def main() -> int:
         print(f"{promise.number:2d} {figure.verdict:11s} {figure.seconds:6.1f} s  {promise.fault}", flush=True)
         print(f"    {figure.asked}\n    {figure.found}{short}", flush=True)
         if options.docs:
-            PAGE.write_text(page(results, options.scale), encoding="utf-8")
+            PAGE.write_text(page(results, options.scale, before), encoding="utf-8")
     return int(any(figure.holds is False for _, figure in results))
 
 

@@ -13,13 +13,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from stories import measured
+from stories import hangs_once, measured
 from studies import broken_visit, label_map, small_study, sound_visit, tree
 
 import t2disc.batch.plan
@@ -401,14 +402,38 @@ def _code(row: dict[str, str]) -> str:
     return row["code"] if row["status"] == "quarantined" else row["status"]
 
 
-def worker_killed(_: Trial) -> Figure:
-    """Row 17."""
-    asked = "one of two workers of the distributed executor killed while it measures"
-    if importlib.util.find_spec("t2disc.batch.distributed") is None:
-        return Figure(asked=asked, found="not built", holds=None, short="there is no distributed executor yet")
+def worker_killed(trial: Trial) -> Figure:
+    """Row 17: the visit of one participant tells its worker's process and waits; that worker is killed."""
+    asked = "one of two workers of dask-local killed while it measures one of 5 visits"
     if importlib.util.find_spec("distributed") is None:
-        return Figure(asked=asked, found="not shown", holds=None, short="dask is not installed here (extra: dask)")
-    return Figure(asked=asked, found="not shown", holds=None, short="this script does not kill workers yet")
+        return Figure(asked=asked, found="none", holds=None, short="dask is not installed here (extra: dask)")
+    study, out = study_of(trial.folder / "study", 2), trial.folder / "out"
+    sound_visit(study / "BAD" / "baseline")
+    label_map(study / "labels", "sub-BAD_ses-baseline")
+    measure(study, trial.folder / "whole")
+    with ThreadPoolExecutor(1) as pool:
+        killed = pool.submit(_kill_worker, study / "pids")
+        outcome = measure(study, out, analyse=hangs_once, executor="dask-local", jobs=2)
+    tries = Counter((study / "tries").read_text().splitlines())
+    n_lost = 5 - len(tries) + len(outcome.quarantined)
+    repeated = sorted(key for key, count in tries.items() if count > 1)
+    is_equal = tree(out) == tree(trial.folder / "whole")
+    return Figure(
+        asked=asked,
+        found=f"lost {n_lost}, repeated {len(repeated)}, same bytes as without: {'yes' if is_equal else 'no'}",
+        holds=killed.result() and not n_lost and repeated == ["sub-BAD/ses-baseline"] and is_equal,
+    )
+
+
+def _kill_worker(told: Path) -> bool:
+    """Wait until a visit has told which process its worker is, and kill that; tell whether it came to that."""
+    deadline = time.monotonic() + 120
+    while not told.exists():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    os.kill(int(told.read_text().split()[0]), signal.SIGKILL)
+    return True
 
 
 # ------------------------------------------------------------------------------------------------ provenance
