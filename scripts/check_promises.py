@@ -86,7 +86,7 @@ def page(results: Sequence[tuple[Promise, Figure]], scale: float, before: str = 
     n_held, n_short = (sum(f"| {word}" in line for line in every.values()) for word in ("holds", "FALLS SHORT"))
     minutes = sum(figure.seconds for _, figure in results) / 60
     told = (
-        f"Of {len(every)} rows {n_held} hold, {n_short} fall short, {len(every) - n_held - n_short} could not be shown. "
+        f"Of {len(every)} rows {n_held} hold, {n_short} fall short, {len(every) - n_held - n_short} not shown. "
         f"Last run: t2disc {__version__} on {platform.system()}, Python {platform.python_version()}, {os.cpu_count()} "
         f"cores, {minutes:.0f} minutes, scale {scale:g}, rows {', '.join(map(str, numbers))}"
     )
