@@ -23,8 +23,10 @@ from t2disc.batch import RunSettings, run_study
 from t2disc.errors import ArgumentInvalid, ReadingSetDamaged, StudyNotFound
 from t2disc.model.protocol import Protocol
 from t2disc.model.ratings import Rating
+from t2disc.model.report import SliceStrip
+from t2disc.qc.report import own_strips
 from t2disc.qc.review.pages import render_review
-from t2disc.store import read_ratings, read_record
+from t2disc.store import read_first_echo, read_ratings, read_record, read_visit
 from t2disc.study import find_visits
 from t2disc.study.blind import make_reading_set, tellings
 from t2disc.study.desks import ReadingDesk
@@ -92,6 +94,21 @@ def test_no_name_date_level_of_treatment_or_change_is_in_the_set(made):
         assert not WORDS.search(random.sub(b"", name.encode())), name
         if not name.endswith((".jpg", ".nii.gz")):
             assert not WORDS.search(random.sub(b"", content)), name
+
+
+def test_slices_show_the_first_echo_and_do_not_mark_the_treated_disc(made, out):
+    folder, key = made
+    code, (person, session) = next(item for item in key_of(key).items() if item[1][0] == "sub-P1")
+    record = read_record(out, person, session)
+    assert record.index_level == "L4/L5"
+    shown = pixels_of(ReadingDesk(folder).page(code).sections[0].figures[0].strips)
+    visit, echo = read_visit(out, record), read_first_echo(out, record)
+    np.testing.assert_array_equal(shown, pixels_of(own_strips(visit, "x", grey=echo)))
+    assert (shown != pixels_of(own_strips(visit, "x", grey=echo, index_level="L4/L5"))).any()
+
+
+def pixels_of(strips: tuple[SliceStrip, ...]) -> np.ndarray:
+    return np.stack([np.asarray(Image.open(io.BytesIO(strip.picture.content))) for strip in strips])
 
 
 def test_images_carry_no_text_no_time_and_no_place_in_the_scanner(made):

@@ -132,6 +132,6 @@ def _reads(out: Path, coded: dict[str, store.VisitRecord]) -> Iterator[store.Bli
         yield store.BlindedRead(
             code=code,
             levels=record.levels,
-            strips=own_strips(replace(visit, discs=replace(visit.discs, affine=affine)), _WHEN),
+            strips=own_strips(replace(visit, discs=replace(visit.discs, affine=affine)), _WHEN, grey=echo),
             volumes={name: plane_volume(visit, echo, name, affine) for name in ("echo", "T2", "discs")},
         )
