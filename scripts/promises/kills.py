@@ -25,6 +25,7 @@ from promises.staging import call_cli, fit_arguments, forked, on_stage
 N_CORES = 2
 _WRITES = ("open", "fsync", "replace", "rename", "link", "unlink", "rmdir", "mkdir")
 _resuming = Lock()
+_BY_SIGNAL = "a run was ended by the signal itself, before or after its handler; a shell tells 143 or 130"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +103,7 @@ def stopped_at_random(trial: Trial) -> Figure:
         found=f"leftovers {n_left}, equal {n_equal}/{n}, exit codes "
         + ", ".join(f"{code} x {count}" for code, count in sorted(codes.items())),
         holds=not n_left and n_equal == n and set(codes) <= {0, 130, 143},
+        short=_BY_SIGNAL if min(codes) < 0 else "",
     )
 
 
