@@ -53,6 +53,13 @@ def find(browser: Any, selector: str) -> Any:
     return browser.find_element(By.CSS_SELECTOR, selector)
 
 
+def press(browser: Any, selector: str) -> None:
+    """Click on something where it is seen, above the bar at the bottom."""
+    one = find(browser, selector)
+    browser.execute_script("arguments[0].scrollIntoView({ block: 'center' })", one)
+    one.click()
+
+
 def name_reader(browser: Any, name: str) -> None:
     from selenium.webdriver.common.keys import Keys
 
@@ -65,14 +72,14 @@ def test_ratings_by_key_and_click_are_kept_and_come_back_to_their_reader_alone(d
         browser.get(running.address)
         assert "token" not in browser.current_url
         name_reader(browser, "R1")
-        find(browser, "#next").click()
+        press(browser, "#next")
         code = desk.subjects[0]
         assert browser.current_url.endswith(f"/read/{code}")
         find(browser, "body").send_keys("3")
         until(browser, lambda b: "Kept at" in find(b, "#state").text)
-        find(browser, "button.rate[data-disc='L4/L5'][data-word='unsure']").click()
+        press(browser, "button.rate[data-disc='L4/L5'][data-word='unsure']")
         find(browser, "input.comment").send_keys("1 rim <b>")
-        find(browser, "#slices").click()
+        press(browser, "#slices figcaption")
         until(browser, lambda _: len(desk.ratings()) == 3)
         assert [(r.level, r.word, r.comment) for r in desk.ratings()] == [
             ("", "fail", ""),
@@ -87,7 +94,7 @@ def test_ratings_by_key_and_click_are_kept_and_come_back_to_their_reader_alone(d
         find(browser, "body").send_keys("1")
         until(browser, lambda _: len(desk.ratings()) == 4)
         assert {r.reader for r in desk.ratings()} == {"R1", "R2"}
-        find(browser, "nav.way a").click()
+        press(browser, "nav.way a")
         until(browser, lambda b: "1 of 6 begun" in find(b, "#state").text)
         assert severe(browser) == []
 
@@ -102,7 +109,7 @@ def test_a_rating_without_a_reader_waits_for_the_name_and_one_that_cannot_be_sen
             assert desk.ratings() == ()
             name_reader(browser, "R1")
             until(browser, lambda _: [r.word for r in desk.ratings()] == ["pass"])
-        find(browser, "#slices").click()
+        press(browser, "#slices figcaption")
         find(browser, "body").send_keys("2")
         until(browser, lambda b: "1 waiting" in find(b, "#state").text)
         assert len(desk.ratings()) == 1
@@ -121,7 +128,7 @@ def test_a_rating_that_was_refused_is_told_and_does_not_look_kept_though_the_nex
     with serve_review(desk) as running, chromium() as browser:
         browser.get(running.address)
         name_reader(browser, "R1")
-        find(browser, "#next").click()
+        press(browser, "#next")
         whole, disc = "button.rate[data-disc=''][data-word=pass]", "button.rate[data-disc='L4/L5'][data-word=unsure]"
         browser.execute_script(f'for (const one of ["{whole}", "{disc}"]) document.querySelector(one).click()')
         until(browser, lambda b: "Kept at" in find(b, "#state").text)
@@ -131,7 +138,7 @@ def test_a_rating_that_was_refused_is_told_and_does_not_look_kept_though_the_nex
         until(browser, lambda b: find(b, disc).get_attribute("aria-pressed") == "true")
         assert [(r.level, r.word) for r in desk.ratings()] == [("L4/L5", "unsure")]
         monkeypatch.setattr(desk, "keep", keep)
-        find(browser, whole).click()
+        press(browser, whole)
         until(browser, lambda b: find(b, "#state").text.startswith("Kept at"))
 
 
@@ -149,6 +156,18 @@ def test_a_rating_of_an_earlier_picture_stands_out(desk):
         browser.refresh()
         until(browser, lambda b: find(b, "button.rate[data-word=pass]").get_attribute("aria-pressed") == "true")
         assert "earlier picture" not in find(browser, "#slices").text
+
+
+def test_whether_a_rating_is_kept_is_seen_wherever_one_reads(desk):
+    with serve_review(desk) as running, chromium() as browser:
+        browser.get(running.address)
+        name_reader(browser, "R1")
+        browser.get(f"http://127.0.0.1:{running.port}/read/{desk.subjects[0]}")
+        browser.execute_script("window.scrollTo(0, document.body.scrollHeight)")
+        press(browser, "button.rate[data-disc='L5/S1'][data-word='fail']")
+        until(browser, lambda b: "Kept at" in find(b, "#state").text)
+        where = browser.execute_script("return document.getElementById('state').getBoundingClientRect().toJSON()")
+        assert 0 <= where["top"] < where["bottom"] <= browser.execute_script("return window.innerHeight")
 
 
 def test_without_webgl_the_page_says_so_and_the_slices_scroll(desk):
@@ -172,7 +191,7 @@ def test_a_visit_opens_in_three_planes_and_a_click_on_a_disc_tells_its_t2(desk):
     with serve_review(desk) as running, chromium(words=SOFT_WEBGL) as browser:
         browser.get(running.address)
         browser.get(f"http://127.0.0.1:{running.port}/read/{desk.subjects[0]}")
-        find(browser, "button.open-visit").click()
+        press(browser, "button.open-visit")
         until(browser, lambda b: "is open" in find(b, "#planes-state").text, seconds=60)
         canvas = find(browser, "#planes-stage canvas")
         told = set()
