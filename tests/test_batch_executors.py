@@ -158,7 +158,7 @@ def test_workers_of_a_scheduler_that_runs_already_give_the_same_bytes_and_stay(d
 
 
 def own_cluster(dask):
-    quiet = {"silence_logs": 60, "dashboard_address": None, "memory_limit": 0, "host": "127.0.0.1"}
+    quiet = {"silence_logs": 60, "dashboard_address": ":0", "memory_limit": 0, "host": "127.0.0.1"}
     return dask.LocalCluster(n_workers=2, threads_per_worker=1, **quiet)
 
 
@@ -293,7 +293,7 @@ def test_a_scheduler_that_does_not_answer_is_told(dask, sound, tmp_path, monkeyp
 def test_a_scheduler_without_workers_is_told(dask, sound, tmp_path, monkeypatch):
     monkeypatch.setattr(distributed, "_IDLE_S", 1.0)
     with (
-        dask.LocalCluster(n_workers=0, silence_logs=60, dashboard_address=None, host="127.0.0.1") as cluster,
+        dask.LocalCluster(n_workers=0, silence_logs=60, dashboard_address=":0", host="127.0.0.1") as cluster,
         pytest.raises(SchedulerUnreachable, match="no worker for 1 s"),
     ):
         run(sound, tmp_path, executor=cluster.scheduler_address.replace("tcp://", "dask://"))

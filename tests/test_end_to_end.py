@@ -9,6 +9,7 @@ import random
 from pathlib import Path
 
 import pytest
+from studies import VOLATILE
 
 from t2disc.cli import main
 from t2disc.model import ROIS
@@ -40,7 +41,7 @@ def digests(folder: Path) -> dict[str, str]:
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and "logs" not in path.parts
+        if path.is_file() and "logs" not in path.parts and path.name not in VOLATILE
     }
 
 

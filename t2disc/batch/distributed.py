@@ -269,7 +269,7 @@ def _own_cluster(n_workers: int) -> Iterator[object]:
     from distributed import LocalCluster
 
     config = {"distributed.scheduler.allowed-failures": 0, "distributed.diagnostics.nvml": False}
-    options = {"memory_limit": 0, "dashboard_address": None, "silence_logs": logging.CRITICAL}
+    options = {"memory_limit": 0, "dashboard_address": ":0", "silence_logs": logging.CRITICAL}
     with (
         dask.config.set(config),
         nameless_main(),
