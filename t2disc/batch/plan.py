@@ -140,19 +140,13 @@ def _reasons_to_run(earlier: Earlier, now: Basis | None) -> Iterator[str]:
         return
     if not earlier.is_whole:
         yield "outputs were changed, added or lost since the last run"
-    if before.images_sha256 != now.images_sha256:
-        yield "other files than at the last run"
-    if before.maps_settings_sha256 != now.maps_settings_sha256:
-        yield "other settings of [ingest] or [fit]"
+    yield from _of_maps(before, now)
 
 
 def _reasons_to_relabel(earlier: Earlier, wanted: Wanted) -> Iterator[str]:
     record, before, now = earlier.record, earlier.record.basis, wanted.basis
     if before is not None and now is not None:
-        if before.labels_sha256 != now.labels_sha256:
-            yield "other labels"
-        if before.labels_settings_sha256 != now.labels_settings_sha256:
-            yield "other settings of the labels"
+        yield from _of_labels(before, now)
     if record.index_level != wanted.index_level:
         yield f"other treated level: {record.index_level or 'none'} -> {wanted.index_level or 'none'}"
     if earlier.has_pictures != wanted.with_pictures or earlier.lacks_pictures:
@@ -164,10 +158,20 @@ def differences(before: Basis | None, now: Basis | None) -> Iterator[str]:
     if before is None or now is None:
         yield "it cannot be told whether the inputs have changed"
         return
+    yield from _of_maps(before, now)
+    yield from _of_labels(before, now)
+
+
+def _of_maps(before: Basis, now: Basis) -> Iterator[str]:
+    """Yield what differs of that on which maps, and so everything, depends."""
     if before.images_sha256 != now.images_sha256:
         yield "other files than at the last run"
     if before.maps_settings_sha256 != now.maps_settings_sha256:
         yield "other settings of [ingest] or [fit]"
+
+
+def _of_labels(before: Basis, now: Basis) -> Iterator[str]:
+    """Yield what differs of that on which labels and measures alone depend."""
     if before.labels_sha256 != now.labels_sha256:
         yield "other labels"
     if before.labels_settings_sha256 != now.labels_settings_sha256:
