@@ -31,7 +31,7 @@ from t2disc.batch.limits import Limits
 from t2disc.batch.progress import Silent
 from t2disc.batch.task import Done, Effort
 from t2disc.batch.visits import VisitTask
-from t2disc.cli.jobs import FitRequest
+from t2disc.cli.requests import FitRequest
 from t2disc.cli.slurm import slurm_script
 from t2disc.errors import (
     ArgumentInvalid,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import importlib.util
+import json
 import os
 import shutil
 import signal
@@ -32,7 +33,15 @@ from t2disc.batch import Decision, Planned, RunSettings, plan_visits
 from t2disc.batch.progress import Silent
 from t2disc.batch.visits import input_facts
 from t2disc.model import Visit
-from t2disc.model.protocol import FitSettings, Protocol, SegmentSettings, StudySettings
+from t2disc.model.protocol import (
+    FitSettings,
+    IngestSettings,
+    Protocol,
+    RegionSettings,
+    RegisterSettings,
+    SegmentSettings,
+    StudySettings,
+)
 from t2disc.study import LabelFolders, VisitResult, find_visits, visit_basis
 
 AGE_S = 2.1  # younger files have no stamp
@@ -438,26 +447,30 @@ def _kill_worker(told: Path) -> bool:
 
 # ------------------------------------------------------------------------------------------------ provenance
 def run_from_record(trial: Trial) -> Figure:
-    """Row 19: the settings that a record tells make a protocol, with which the visit is measured alone elsewhere."""
-    study, out = study_of(trial.folder / "study", 1), trial.folder / "out"
-    options = {"min_snr": 4.0, "skip_first": 1, "model": "mono"}
-    measure(study, out, protocol=Protocol(fit=FitSettings(**options)))  # type: ignore[arg-type]
-    n_equal, keys = 0, ("ses-baseline", "ses-month12")
-    for session in keys:
-        record = store.read_record(out, "sub-P1", session)
-        fit = record.fit if record else None
-        if fit is None:
-            continue
-        told = {"min_snr": fit.min_snr, "skip_first": fit.skip_first, "model": fit.model}
-        again = trial.folder / f"again-{session}"
-        protocol = Protocol(fit=FitSettings(**told))  # type: ignore[arg-type]
-        measure(study, again, protocol=protocol, only=(f"sub-P1/{session}",))
-        manifests = [store.manifest_sha256(folder / "sub-P1" / session) for folder in (out, again)]
-        n_equal += manifests[0] is not None and manifests[0] == manifests[1]
-    return Figure(
-        asked=f"{len(keys)} visits measured again, each alone, with the model, SNR and echoes that its record tells",
-        found=f"same SHA-256 of the manifest {n_equal}/{len(keys)}",
-        holds=None if n_equal == len(keys) else False,
-        short="no command does this yet, and a record tells the settings of the fit alone: "
-        "those of ingest, registration, discs and regions only by check sum",
+    """Row 19: `t2disc reproduce` without the protocol file by which the visits were measured, in another process."""
+    study, out = study_of(trial.folder / "study", trial.count(4, 1)), trial.folder / "out"
+    measure(study, out, protocol=_UNUSUAL, with_figures=True)
+    before = states(out)
+    words = ["reproduce", str(out), "--study", str(study), "--labels", str(study / "labels"), "--jobs", "2", "--json"]
+    command = [sys.executable, "-m", "t2disc", *words]
+    ended = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+    told = json.loads(ended.stdout)
+    counts, n_changed = (
+        Counter(each["state"] for each in told),
+        sum(before[name] != s for name, s in states(out).items()),
     )
+    return Figure(
+        asked=f"{len(told)} visits with pictures, nine settings of the protocol changed, measured from records alone",
+        found=f"same SHA-256 of every file {counts['same']}/{len(told)}, exit code {ended.returncode}, outputs changed "
+        f"{n_changed}",
+        holds=counts["same"] == len(told) > 0 and not ended.returncode and not n_changed,
+    )
+
+
+_UNUSUAL = Protocol(
+    ingest=IngestSettings(n_echoes=4, first_echo_time_ms=10.0),
+    register=RegisterSettings(echo_threshold_mm=0.9),
+    fit=FitSettings(min_snr=4.0, skip_first=1, compare=("loglinear",)),
+    segment=SegmentSettings(erosion_mm=0.4, least_confidence=0.6),
+    regions=RegionSettings(annulus_fraction=0.3, schemes=("strips",)),
+)

@@ -205,5 +205,5 @@ def compare(earlier: VisitRecord | None, record: VisitRecord, *, has_changed: bo
         return "first result"
     if not has_changed:
         return "unchanged"
-    one, other = (record_file(replace(each, basis=None)).content for each in (earlier, record))
+    one, other = (record_file(replace(each, basis=None, provenance=None)).content for each in (earlier, record))
     return "numbers unchanged, other files differ from the earlier result" if one == other else _DIFFERS

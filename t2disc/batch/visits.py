@@ -45,7 +45,11 @@ class VisitTask:
             return self.give_up(refusal)
         maps = study.visit_files(result)
         pictures, remarks = _draw(result) if self.settings.with_figures else ((), ())
-        record = replace(study.visit_record(result, remarks), basis=self.basis)
+        record = replace(
+            study.visit_record(result, remarks),
+            basis=self.basis,
+            provenance=study.visit_provenance(self.settings.protocol),
+        )
         return self._publish((*maps, *pictures, store.record_file(record)), remarks)
 
     def give_up(self, fault: T2DiscError) -> Done:
@@ -121,6 +125,18 @@ def plan_visits(visits: Sequence[Visit], settings: RunSettings, index: store.Stu
     folders = settings.label_folders.listed()
     plan = (_plan(visit, settings, folders, index) for visit in own)
     return tuple(planned for planned in plan if planned.wanted.is_asked or planned.earlier is not None)
+
+
+def asked_for(visits: Sequence[Visit], patterns: Sequence[str], name: str) -> tuple[Visit, ...]:
+    """Return the visits that are meant by patterns such as ``sub-X`` or ``sub-X/ses-*``; all where there are none.
+
+    Raises
+    ------
+    ArgumentInvalid
+        ``argument-invalid``: a pattern, given as the option ``name``, that means no visit.
+    """
+    _refuse_aimless(name, patterns, visits)
+    return tuple(visit for visit in visits if not patterns or _is_meant(visit, patterns))
 
 
 def _refuse_aimless(name: str, patterns: Sequence[str], visits: Sequence[Visit]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -10,6 +9,17 @@ from typing import TYPE_CHECKING
 from t2disc.cli.exits import ExitCode
 from t2disc.cli.logs import log
 from t2disc.cli.looking import print_json
+from t2disc.cli.requests import (
+    FitRequest,
+    SimulateRequest,
+    default_out,
+    find_study,
+    is_heap,
+    key_for,
+    label_folders,
+    settings_for,
+    study_warnings,
+)
 from t2disc.errors import ArgumentInvalid
 
 if TYPE_CHECKING:
@@ -17,47 +27,6 @@ if TYPE_CHECKING:
 
     from t2disc.batch import RunSettings, Shard, StudyOutcome
     from t2disc.model import Visit
-    from t2disc.model.protocol import Protocol
-    from t2disc.study import LabelFolders, PseudonymKey
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FitRequest:
-    """The arguments of ``t2disc fit``."""
-
-    study_dir: Path
-    out: Path
-    labels_dir: Path | None = None
-    protocol_file: Path | None = None
-    model: str | None = None
-    models: tuple[str, ...] = ()
-    with_figures: bool = False
-    jobs: int | None = None  # None for one for each core
-    memory_limit_mib: int | None = None
-    only: tuple[str, ...] = ()
-    redo: tuple[str, ...] = ()
-    as_json: bool = False
-    reason: str = ""
-    timeout_s: float = 1800.0
-    executor: str = "local"
-    shard: str | None = None  # i/n
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SimulateRequest:
-    """The arguments of ``t2disc simulate``."""
-
-    n_participants: int = 2
-    vendors: tuple[str, ...] = ("siemens", "philips_enhanced")  # in turn
-    seed: int = 0
-    size: str = "small"
-    snr: float | None = None
-    model: str = "mono"
-
-
-def default_out(study_dir: Path) -> Path:
-    """Return where the outputs go unless told otherwise."""
-    return study_dir / "derivatives" / "t2disc"
 
 
 def run_fit(request: FitRequest, stderr: Console, *, command: str = "fit") -> ExitCode:
@@ -66,10 +35,10 @@ def run_fit(request: FitRequest, stderr: Console, *, command: str = "fit") -> Ex
 
     protocol = study.read_protocol(request.protocol_file, model=request.model, models=request.models)
     study.refuse_misplaced_out(request.study_dir, request.out, request.labels_dir)
-    settings = _settings(request, protocol)
-    key = _key(request, protocol)
-    visits = _find(request, protocol, key)
-    warnings = _warnings(request, protocol, key, visits)
+    settings = settings_for(request, protocol)
+    key = key_for(request, protocol)
+    visits = find_study(request, protocol, key)
+    warnings = study_warnings(request, protocol, key, visits)
     started = perf_counter()
     outcome = _run(settings, visits, warnings, stderr, command)
     if request.as_json:
@@ -81,15 +50,6 @@ def run_fit(request: FitRequest, stderr: Console, *, command: str = "fit") -> Ex
     return ExitCode.QUARANTINED if outcome.quarantined else ExitCode.DONE
 
 
-def _key(request: FitRequest, protocol: Protocol) -> PseudonymKey | None:
-    """Return the key of a heap's pseudonyms; shards, which start together, make none lest each make its own."""
-    from t2disc import study
-
-    if not _is_heap(request, protocol):
-        return None
-    return study.read_or_make_key(request.study_dir) if request.shard is None else study.read_key(request.study_dir)
-
-
 def run_plan(request: FitRequest) -> ExitCode:
     """Print what a run would do with every visit, and why; write nothing."""
     from t2disc import store, study
@@ -98,10 +58,10 @@ def run_plan(request: FitRequest) -> ExitCode:
 
     protocol = study.read_protocol(request.protocol_file, model=request.model, models=request.models)
     study.refuse_misplaced_out(request.study_dir, request.out, request.labels_dir)
-    key = study.read_or_lend_key(request.study_dir) if _is_heap(request, protocol) else None
-    visits = _find(request, protocol, key)
-    _warn(_warnings(request, protocol, key, visits))
-    plan = plan_visits(visits, _settings(request, protocol), store.read_index(request.out))
+    key = study.read_or_lend_key(request.study_dir) if is_heap(request, protocol) else None
+    visits = find_study(request, protocol, key)
+    _warn(study_warnings(request, protocol, key, visits))
+    plan = plan_visits(visits, settings_for(request, protocol), store.read_index(request.out))
     show_plan(plan, as_json=request.as_json)
     return ExitCode.DONE
 
@@ -112,8 +72,8 @@ def changed_inputs(request: FitRequest) -> dict[str, str]:
     from t2disc.batch import inputs_that_changed
 
     protocol = study.read_protocol(request.protocol_file, model=request.model, models=request.models)
-    key = study.read_key(request.study_dir) if _is_heap(request, protocol) else None
-    return inputs_that_changed(_find(request, protocol, key), _settings(request, protocol))
+    key = study.read_key(request.study_dir) if is_heap(request, protocol) else None
+    return inputs_that_changed(find_study(request, protocol, key), settings_for(request, protocol))
 
 
 def _outcome_tree(outcome: StudyOutcome) -> dict[str, object]:
@@ -132,10 +92,10 @@ def run_check(request: FitRequest) -> ExitCode:
 
     protocol = study.read_protocol(request.protocol_file, model=request.model, models=request.models)
     study.refuse_misplaced_out(request.study_dir, request.out, request.labels_dir)
-    key = study.read_or_lend_key(request.study_dir) if _is_heap(request, protocol) else None
-    visits = _find(request, protocol, key)
-    warnings = _warnings(request, protocol, key, visits)
-    folders = _label_folders(request)
+    key = study.read_or_lend_key(request.study_dir) if is_heap(request, protocol) else None
+    visits = find_study(request, protocol, key)
+    warnings = study_warnings(request, protocol, key, visits)
+    folders = label_folders(request)
     inspections = [study.inspect_visit(visit, protocol, folders) for visit in visits]
     console = stdout_console()
     show_inspections(console, inspections, [study.inspection_checks(each, protocol.checks) for each in inspections])
@@ -243,45 +203,9 @@ def _refuse_filled(out: Path) -> None:
         )
 
 
-def _find(request: FitRequest, protocol: Protocol, key: PseudonymKey | None) -> tuple[Visit, ...]:
-    from t2disc import store, study
-
-    known = store.read_index(request.out).inputs
-    return study.find_visits(request.study_dir, protocol, ignore=_ignored(request), key=key, known=known)
-
-
-def _warnings(
-    request: FitRequest, protocol: Protocol, key: PseudonymKey | None, visits: tuple[Visit, ...]
-) -> tuple[str, ...]:
-    """Return what should be looked at before anything is measured: whoever is named and not there."""
-    from t2disc import study
-
-    missing = study.participant_warnings(request.study_dir, visits, protocol, ignore=_ignored(request), key=key)
-    folders = _label_folders(request)
-    unlabelled = study.label_warnings(visits, folders, automatic=protocol.segment.automatic)
-    return (*missing, *unlabelled, *study.correction_warnings(visits, folders.corrections))
-
-
-def _label_folders(request: FitRequest) -> LabelFolders:
-    from t2disc import study
-
-    corrections = study.corrections_folder(request.study_dir)
-    return study.LabelFolders(corrections=corrections, given=request.labels_dir)
-
-
 def _warn(texts: tuple[str, ...]) -> None:
     for text in texts:
         log.warning(text)
-
-
-def _is_heap(request: FitRequest, protocol: Protocol) -> bool:
-    from t2disc import study
-
-    return study.detect_layout(request.study_dir, protocol.study.layout, _ignored(request)) == "heap"
-
-
-def _ignored(request: FitRequest) -> tuple[Path, ...]:
-    return (request.out, request.labels_dir) if request.labels_dir else (request.out,)
 
 
 def _run(
@@ -297,26 +221,6 @@ def _run(
         outcome = run_study(visits, settings, progress)
         progress.run_finished(outcome.warnings)
     return outcome
-
-
-def _settings(request: FitRequest, protocol: Protocol) -> RunSettings:
-    from t2disc.batch import RunSettings, Shard, usable_cores
-
-    return RunSettings(
-        out=request.out,
-        protocol=protocol,
-        labels_dir=request.labels_dir,
-        corrections_dir=_label_folders(request).corrections,
-        with_figures=request.with_figures,
-        jobs=usable_cores() if request.jobs is None else request.jobs,
-        memory_limit_mib=request.memory_limit_mib,
-        timeout_s=request.timeout_s,
-        only=request.only,
-        redo=request.redo,
-        reason=request.reason,
-        executor=request.executor,
-        shard=None if request.shard is None else Shard.parse(request.shard),
-    )
 
 
 def _show_shard(shard: Shard, outcome: StudyOutcome, *, seconds: float) -> None:

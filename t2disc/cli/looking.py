@@ -16,8 +16,23 @@ if TYPE_CHECKING:
     from t2disc.batch import Planned, Surveyed
     from t2disc.store import VisitRecord
 
-_EMPTY = "a folder without records of visits"
-_EXPECTED = "the outputs of t2disc fit"
+
+def refuse_empty(out: Path) -> None:
+    """Refuse a folder that holds no results.
+
+    Raises
+    ------
+    StudyNotFound
+        ``study-not-found``.
+    """
+    from t2disc.store import recorded_keys
+
+    if not recorded_keys(out):
+        raise _empty()
+
+
+def _empty() -> StudyNotFound:
+    return StudyNotFound("a folder without records of visits", expected="the outputs of t2disc fit")
 
 
 def print_json(tree: object) -> None:
@@ -49,7 +64,7 @@ def run_status(out: Path, *, as_json: bool) -> ExitCode:
 
     visits = survey(out)
     if not visits:
-        raise StudyNotFound(_EMPTY, expected=_EXPECTED)
+        raise _empty()
     if as_json:
         print_json([_status_tree(each) for each in visits])
     else:
@@ -82,10 +97,9 @@ def _status_tree(each: Surveyed) -> dict[str, Any]:
 def run_verify(out: Path, inputs: Mapping[str, str] | None, *, as_json: bool) -> ExitCode:
     """Print every file of the outputs that is not as it was published, and which visits' inputs have changed."""
     from t2disc.cli.show import counted, stdout_console
-    from t2disc.store import recorded_keys, verify_outputs
+    from t2disc.store import verify_outputs
 
-    if not recorded_keys(out):
-        raise StudyNotFound(_EMPTY, expected=_EXPECTED)
+    refuse_empty(out)
     n_files, findings = verify_outputs(out)
     if as_json:
         found = [{"path": str(each.path), "what": each.what} for each in findings]
@@ -138,6 +152,9 @@ def _explanation(record: VisitRecord) -> list[str]:
     lines += [f"note: {note}" for note in record.notes]
     if record.basis is not None:
         lines.append(f"made from images {record.basis.images_sha256[:12]}, labels {record.basis.labels_sha256[:12]}")
+    if record.provenance is not None:
+        software = record.provenance.software
+        lines.append(f"made with {', '.join(f'{name} {version}' for name, version in software.items())}")
     return lines
 
 
@@ -145,10 +162,8 @@ def run_lock(out: Path, reason: str, *, unlock: bool) -> ExitCode:
     """Lock or unlock the outputs, and say so."""
     from t2disc.batch import Author, lock_study
     from t2disc.cli.show import stdout_console
-    from t2disc.store import recorded_keys
 
-    if not recorded_keys(out):
-        raise StudyNotFound(_EMPTY, expected=_EXPECTED)
+    refuse_empty(out)
     lock_study(out, Author.of_this_process(reason), unlock=unlock)
     stdout_console().print("unlocked" if unlock else "locked: t2disc fit changes nothing here without --reason")
     return ExitCode.DONE
@@ -158,10 +173,9 @@ def run_index(out: Path) -> ExitCode:
     """Make the index of the outputs again."""
     from t2disc.batch import rebuild_index
     from t2disc.cli.show import counted, stdout_console
-    from t2disc.store import INDEX, recorded_keys
+    from t2disc.store import INDEX
 
-    if not recorded_keys(out):
-        raise StudyNotFound(_EMPTY, expected=_EXPECTED)
+    refuse_empty(out)
     n_visits = rebuild_index(out)
     stdout_console().print(f"{counted(n_visits, 'visit')} in {out / INDEX}", markup=False, soft_wrap=True)
     return ExitCode.DONE

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from t2disc.cli.exits import ExitCode
-from t2disc.cli.jobs import FitRequest
+from t2disc.cli.requests import FitRequest
 from t2disc.errors import ArgumentInvalid
 
 _SCRIPT = """\

@@ -26,6 +26,7 @@ from t2disc.store.manifest import (
     images_sha256,
     is_intact,
     is_whole,
+    listed_sha256s,
     manifest_file,
     manifest_sha256,
 )
@@ -41,7 +42,7 @@ from t2disc.store.pairs import (
     read_pair_record,
     recorded_pairs,
 )
-from t2disc.store.provenance import Basis, LabelFacts
+from t2disc.store.provenance import Basis, LabelFacts, Provenance
 from t2disc.store.qualityback import StoredQuality, read_quality
 from t2disc.store.rating_table import AgreementRow, DisagreementRow, RatingRow, rating_files
 from t2disc.store.ratings import KeptRatings, append_rating, read_ratings
@@ -88,6 +89,7 @@ __all__ = [
     "ModelRow",
     "PairBasis",
     "PairRecord",
+    "Provenance",
     "RatingRow",
     "ReadingKey",
     "ReadingSet",
@@ -119,6 +121,7 @@ __all__ = [
     "is_reading_set",
     "is_whole",
     "label_files",
+    "listed_sha256s",
     "manifest_file",
     "manifest_sha256",
     "map_files",

@@ -41,12 +41,20 @@ def is_whole(folder: Path) -> bool:
 
 def images_sha256(folder: Path) -> str | None:
     """Return one check sum over all images that a visit's manifest lists; ``None`` where there is no manifest."""
+    listed = listed_sha256s(folder)
+    if not listed:
+        return None
+    images = [f"{path} {sha256}" for path, sha256 in listed.items() if path.endswith(".nii.gz")]
+    return hashlib.sha256("\n".join(images).encode()).hexdigest()
+
+
+def listed_sha256s(folder: Path) -> dict[str, str]:
+    """Return the check sum of each file that a folder's manifest lists; none where there is no manifest."""
     try:
         entries = json.loads((folder / MANIFEST).read_bytes())["files"]
-        images = [f"{entry['path']} {entry['sha256']}" for entry in entries if entry["path"].endswith(".nii.gz")]
+        return {str(entry["path"]): str(entry["sha256"]) for entry in entries}
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return None
-    return hashlib.sha256("\n".join(images).encode()).hexdigest()
+        return {}
 
 
 def manifest_sha256(folder: Path) -> str | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from t2disc.model import DiscLabels
@@ -62,6 +63,37 @@ class Basis:
     labels_sha256: str
     maps_settings_sha256: str
     labels_settings_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """With what a visit's result was made, beside its inputs: what it takes to make it again.
+
+    Attributes
+    ----------
+    settings
+        The protocol's tables on which a visit depends, every key with its value, named as in a protocol file.
+    withheld
+        Keys of the protocol file whose values no output repeats, for they may be words of a header.
+    software
+        Versions of Python and of the libraries that numbers and bytes come from, and the kind of machine.
+
+    Nothing is drawn at random, and no number depends on how many threads there are: neither is told here. When and
+    where a run was, and what it cost, stands in its log.
+    """
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    withheld: tuple[str, ...] = ()
+    software: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_provenance(tree: dict[str, Any]) -> Provenance:
+    """Return the provenance as :func:`dataclasses.asdict` and JSON wrote it."""
+    return Provenance(
+        settings={str(name): dict(table) for name, table in tree["settings"].items()},
+        withheld=tuple(map(str, tree["withheld"])),
+        software={str(name): str(version) for name, version in tree["software"].items()},
+    )
 
 
 def read_label_facts(tree: dict[str, Any]) -> LabelFacts:

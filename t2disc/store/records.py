@@ -29,7 +29,7 @@ from t2disc.model import (
 )
 from t2disc.model.fitting import ALL_ECHOES, DEFAULT_OPTIONS
 from t2disc.store.files import StoredFile
-from t2disc.store.provenance import Basis, LabelFacts, read_label_facts
+from t2disc.store.provenance import Basis, LabelFacts, Provenance, read_label_facts, read_provenance
 from t2disc.store.trees import number, without_nan
 
 if TYPE_CHECKING:
@@ -117,6 +117,7 @@ class VisitRecord:
     disc_quality: tuple[DiscQuality, ...] = ()
     version: str = __version__
     basis: Basis | None = None  # None where the inputs could not be read as a whole, and of refused visits
+    provenance: Provenance | None = None  # None in records older than it, and of refused visits
 
     @property
     def key(self) -> str:
@@ -181,6 +182,7 @@ def _record(tree: dict[str, Any]) -> VisitRecord:
             "notes": tuple(tree["notes"]),
             "measures": tuple(_measure(item) for item in tree["measures"]),
             "basis": Basis(**tree["basis"]) if tree["basis"] else None,
+            "provenance": read_provenance(tree["provenance"]) if tree.get("provenance") else None,
             "roi_sensitivity": tuple(_sensitivity(item) for item in tree.get("roi_sensitivity", ())),
             "disc_quality": tuple(_quality(item) for item in tree.get("disc_quality", ())),
             "model_sensitivity": tuple(_by_model(item) for item in tree.get("model_sensitivity", ())),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from t2disc.store.audit import read_audit
-from t2disc.store.manifest import MANIFEST, file_sha256
+from t2disc.store.manifest import MANIFEST, file_sha256, listed_sha256s
 from t2disc.store.pairs import pair_folder, recorded_pairs
 from t2disc.store.records import recorded_keys
 from t2disc.store.studymanifest import STUDY_MANIFEST, StudyManifest, read_study_manifest
@@ -84,10 +83,8 @@ def _folder(out: Path, name: str, sha256: str | None) -> tuple[int, list[Finding
     folder, home = out / name, PurePosixPath(name)
     what = _difference(folder / MANIFEST, sha256) if sha256 is not None else None
     found = [Finding(path=home / MANIFEST, what=what)] if what else []
-    try:
-        entries = json.loads((folder / MANIFEST).read_bytes())["files"]
-        listed = {str(entry["path"]): str(entry["sha256"]) for entry in entries}
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+    listed = listed_sha256s(folder)
+    if not listed:
         return 1, found or [Finding(path=home / MANIFEST, what="no manifest of t2disc")]
     for path, listed_sha256 in sorted(listed.items()):
         if wrong := _difference(folder / path, listed_sha256):

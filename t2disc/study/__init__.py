@@ -24,6 +24,7 @@ from t2disc.study.pair import (
     pair_record,
 )
 from t2disc.study.protocolfile import protocol_schema, read_protocol
+from t2disc.study.provenance import protocol_of, software_versions, visit_provenance
 from t2disc.study.pseudonym import PseudonymKey, read_key, read_or_lend_key, read_or_make_key
 from t2disc.study.ratings import RatingsExported, export_ratings
 from t2disc.study.report import draw_plot, plot_names, plot_title, write_reports
@@ -80,6 +81,7 @@ __all__ = [
     "participant_warnings",
     "plot_names",
     "plot_title",
+    "protocol_of",
     "protocol_schema",
     "read_key",
     "read_or_lend_key",
@@ -87,10 +89,12 @@ __all__ = [
     "read_protocol",
     "refusal_record",
     "refuse_misplaced_out",
+    "software_versions",
     "summarise",
     "visit_basis",
     "visit_figures",
     "visit_files",
+    "visit_provenance",
     "visit_record",
     "write_reports",
     "write_summary",

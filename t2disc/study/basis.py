@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from t2disc.model.protocol import Protocol
 
 _FOR_MAPS = {"ingest", "registration", "fit"}  # tables of the protocol file on which maps depend
-_FOR_NO_VISIT = {"study", "repeatability", "checks"}  # how visits are found, put in order, compared and judged
+FOR_NO_VISIT = {"study", "repeatability", "checks"}  # how visits are found, put in order, compared and judged
 _NAMED = (".nii", ".nii.gz", ".json")  # BIDS tells echoes, and which sidecar is whose, by names
 
 
@@ -36,7 +36,7 @@ def visit_basis(
             images_sha256=_known_images(visit, known or {}) or _of_images(visit),
             labels_sha256=_of_labels(visit, folders),
             maps_settings_sha256=_of_settings(protocol, include=_FOR_MAPS),
-            labels_settings_sha256=_of_settings(protocol, exclude=_FOR_MAPS | _FOR_NO_VISIT),
+            labels_settings_sha256=_of_settings(protocol, exclude=_FOR_MAPS | FOR_NO_VISIT),
         )
     except (T2DiscError, OSError):
         return None

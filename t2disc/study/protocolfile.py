@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,15 +39,9 @@ def read_protocol(path: Path | None, *, model: str | None = None, models: Sequen
     ModelUnknown
         ``model-unknown``: no model has the name asked for.
     """
-    from pydantic import ValidationError
-
     from t2disc.fit.models import find_model
-    from t2disc.model.protocol import Protocol
 
-    try:
-        protocol = Protocol.model_validate(_read_toml(path) if path else {})
-    except ValidationError as error:
-        raise ProtocolInvalid(_problems(error)) from None
+    protocol = valid_protocol(_read_toml(path) if path else {})
     _refuse_repeats(protocol.study.visit_order)
     asked = {
         name: value for name, value in (("model", model or next(iter(models), None)), ("compare", models)) if value
@@ -56,6 +50,24 @@ def read_protocol(path: Path | None, *, model: str | None = None, models: Sequen
     for name in (protocol.fit.model, *protocol.fit.compare):
         find_model(name)
     return protocol
+
+
+def valid_protocol(tree: Mapping[str, object]) -> Protocol:
+    """Return a protocol from its tables.
+
+    Raises
+    ------
+    ProtocolInvalid
+        ``protocol-invalid``: an unknown key or a wrong value, which is named.
+    """
+    from pydantic import ValidationError
+
+    from t2disc.model.protocol import Protocol
+
+    try:
+        return Protocol.model_validate(tree)
+    except ValidationError as error:
+        raise ProtocolInvalid(_problems(error)) from None
 
 
 def protocol_schema() -> str:

@@ -1,0 +1,68 @@
+"""With what a visit's result was made, told so that it can be made again: settings in, settings out."""
+
+from __future__ import annotations
+
+import platform
+import zlib
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from t2disc.store import Provenance
+from t2disc.study.basis import FOR_NO_VISIT
+from t2disc.study.protocolfile import valid_protocol
+
+if TYPE_CHECKING:
+    from t2disc.model.protocol import Protocol
+
+_WITHHELD = (("ingest", "series_description"),)  # a pattern that may be the words of a header
+_LIBRARIES = (
+    *("numpy", "scipy", "pydicom", "pylibjpeg", "pylibjpeg-openjpeg", "pyjpegls", "nibabel", "onnxruntime"),
+    *("SimpleITK", "scikit-image", "matplotlib", "pillow"),
+)
+
+
+def visit_provenance(protocol: Protocol) -> Provenance:
+    """Return with what a visit is measured by this protocol, on this machine."""
+    settings: dict[str, Any] = protocol.model_dump(mode="json", by_alias=True, exclude=FOR_NO_VISIT)
+    withheld = [(table, key) for table, key in _WITHHELD if settings[table].pop(key) is not None]
+    return Provenance(
+        settings=settings, withheld=tuple(f"{table}.{key}" for table, key in withheld), software=software_versions()
+    )
+
+
+def protocol_of(provenance: Provenance, given: Protocol) -> Protocol:
+    """Return the protocol by which a visit was measured.
+
+    Parameters
+    ----------
+    provenance
+        As the visit's record tells it.
+    given
+        The study's protocol: what the record withholds is taken from it, and the tables on which no visit depends.
+
+    Raises
+    ------
+    ProtocolInvalid
+        ``protocol-invalid``: the record tells of settings that this version does not know.
+    """
+    settings = {name: dict(table) for name, table in provenance.settings.items()}
+    own = given.model_dump(mode="json", by_alias=True)
+    for name in provenance.withheld:
+        table, _, key = name.partition(".")
+        settings.setdefault(table, {})[key] = own[table][key]
+    return valid_protocol({**own, **settings})
+
+
+@cache
+def software_versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries on which numbers and bytes depend, and the kind of machine."""
+    own = {"python": platform.python_version(), "zlib": zlib.ZLIB_RUNTIME_VERSION}
+    return {**own, **{name: _version(name) for name in _LIBRARIES}, "machine": platform.machine()}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"
