@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from scipy.optimize import curve_fit
 
 from t2disc.fit import fit_voxels, t2_interval_ms
+from t2disc.fit.models import Problem, find_model
+from t2disc.fit.train import echo_train
 from t2disc.model import Flag, VoxelFit
 
 EQUAL_8 = 10.0 * np.arange(1, 9)
@@ -100,9 +102,29 @@ def test_a_voxel_alone_equals_the_same_voxel_in_any_chunk_order_and_layout(te, m
     joined = tuple(b"".join(part) for part in zip(*map(bits, alone), strict=True))
     assert joined == bits(whole)
     assert bits(fit_voxels(np.asfortranarray(signal), te, model=model)) == bits(whole)
-    for block in (1, 7, 64):
+    for block, most_left in ((1, 1024), (7, 3), (64, 0)):
         monkeypatch.setattr("t2disc.fit.run._block", lambda model, backend, width=block: width)
+        monkeypatch.setattr("t2disc.fit.blocks.MOST_LEFT", most_left)  # voxels kept for a second pass
         assert bits(fit_voxels(signal, te, model=model)) == bits(whole)
+
+
+def test_a_block_by_itself_gives_what_both_passes_give_over_many():
+    signal = np.concatenate([noisy(EQUAL_8, 60, 20.0)[0], noisy(EQUAL_8, 60, 400.0)[0]])
+    solver = find_model("mono").solver(
+        Problem(train=echo_train(EQUAL_8, n_signals=8), width=120, wants_covariance=True)
+    )
+    with np.errstate(all="ignore"):
+        block = solver(np.ascontiguousarray(signal.T), None)
+    whole = fit_voxels(signal, EQUAL_8, covariance=True)
+    ok = block.flag == Flag.OK
+    assert (block.flag == whole.flag).all()
+    assert 0 < ok.sum() < 120
+    for row, told in zip((block.t2_ms, block.s0, block.t2_se_ms), (whole.t2_ms, whole.s0, whole.t2_se_ms), strict=True):
+        assert row[ok].tobytes() == told[ok].tobytes()
+    for row, told in zip(
+        block.covariance, (whole.covariance[:, i, j] for i, j in ((0, 0), (1, 0), (1, 1))), strict=True
+    ):
+        assert row[ok].tobytes() == told[ok].tobytes()
 
 
 def test_float32_signals_give_what_their_float64_values_give():

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from t2disc.fit.models import BlockFit, Model, Problem, Solver
+from t2disc.fit.models import BlockFit, Model, Problem, Solver, TwoPassSolver
 from t2disc.model import EchoChoice, Flag
 
 SLAB = 16 * 7168  # voxels taken from a volume at a time
+MOST_LEFT = 1024  # voxels that are kept for a second pass; more would not be quicker
 LEAST_ECHOES_LEFT = 3  # of a voxel whose weak echoes are dropped: two would leave no standard error
 
 
@@ -100,6 +101,14 @@ def _blank_some(values: Values, flagged: NDArray[np.intp]) -> None:
         values.covariance[:, flagged] = np.nan
 
 
+class _Left(NamedTuple):
+    """Voxels of a block that are left for a second pass: how many echoes, where they lie, their signal ``(E, V)``."""
+
+    n_echoes: int
+    at: NDArray[np.intp]
+    signal: NDArray[Any]
+
+
 class Fitter:
     """A model at work in one thread: its solvers with their buffers, and which voxels they are asked for.
 
@@ -119,9 +128,10 @@ class Fitter:
         self._least_first = None if problem.sigma is None else min_snr * problem.sigma
         self._least_any = None if echoes.drop_below is None else echoes.drop_below * (problem.sigma or np.nan)
         self._solvers = {problem.train.n_echoes: model.solver(problem)}
+        self._left: list[_Left] = []
 
     def fit(self, planes: Planes, out: Values) -> None:
-        """Fit ``(E, V)`` planes, block by block."""
+        """Fit ``(E, V)`` planes, block by block, and then what the blocks left for a second pass."""
         width = self._problem.width
         block = np.empty((planes.signal.shape[0], width))
         with np.errstate(all="ignore"):
@@ -130,21 +140,50 @@ class Fitter:
                 part = planes.part(where)
                 signal = block[:, : part.signal.shape[1]]
                 _load(part.signal, signal)
-                self._fit_block(part._replace(signal=signal), out.part(where))
+                self._fit_block(part._replace(signal=signal), out.part(where), start)
+                if self._n_left > MOST_LEFT:
+                    self._fit_left(out)
+            self._fit_left(out)
 
-    def _fit_block(self, planes: Planes, out: Values) -> None:
+    def _fit_block(self, planes: Planes, out: Values, start: int) -> None:
         """Fit the voxels of a block that are asked for and bright enough; give the others their flag."""
+        n_echoes = self._problem.train.n_echoes
         if self._least_first is None and planes.inside is None and planes.b1 is None and self._least_any is None:
-            out.write(self._solvers[self._problem.train.n_echoes](planes.signal, None), slice(None))
+            out.write(self._fitted(n_echoes, planes, np.arange(start, start + out.flag.size)), slice(None))
             return
         reason = self._reasons(planes)
         out.blank()
         out.flag[...] = reason
-        for n_echoes, fitted in self._groups(planes.signal, reason):
-            part = planes.part(fitted)
-            out.write(self._solver(n_echoes)(np.ascontiguousarray(part.signal[:n_echoes]), part.b1), fitted)
+        for n_echoes, chosen in self._groups(planes.signal, reason):
+            part = planes.part(chosen)
+            part = part._replace(signal=np.ascontiguousarray(part.signal[:n_echoes]))
+            out.write(self._fitted(n_echoes, part, start + chosen), chosen)
             if out.n_echoes is not None:
-                out.n_echoes[fitted] = n_echoes
+                out.n_echoes[chosen] = n_echoes
+
+    def _fitted(self, n_echoes: int, planes: Planes, at: NDArray[np.intp]) -> BlockFit:
+        """Fit the voxels at some places of the planes; keep those that are left for a second pass."""
+        solver = self._solver(n_echoes)
+        if not isinstance(solver, TwoPassSolver):
+            return solver(planes.signal, planes.b1)
+        found, left = solver.first_pass(planes.signal)
+        if left.size:
+            self._left.append(_Left(n_echoes, at[left], planes.signal[:, left]))
+        return found
+
+    @property
+    def _n_left(self) -> int:
+        return sum(left.at.size for left in self._left)
+
+    def _fit_left(self, out: Values) -> None:
+        """Fit what was left, all voxels of as many echoes at once: a few at a time would cost as much as many."""
+        for n_echoes in sorted({left.n_echoes for left in self._left}):
+            some = [left for left in self._left if left.n_echoes == n_echoes]
+            solver = self._solver(n_echoes)
+            if isinstance(solver, TwoPassSolver):
+                found = solver.second_pass(np.concatenate([left.signal for left in some], axis=1))
+                out.write(found, np.concatenate([left.at for left in some]))
+        self._left.clear()
 
     def _reasons(self, planes: Planes) -> NDArray[np.uint8]:
         """Return why voxels need no fit: LOW_SNR (unless not finite), OUTSIDE_MASK, no B1 given; else OK."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
 from numpy.typing import NDArray
 
 from t2disc.errors import ArgumentInvalid, ModelUnknown
@@ -69,6 +70,24 @@ class BlockFit(NamedTuple):
 
 Solver = Callable[[NDArray[Any], NDArray[Any] | None], BlockFit]
 """Fits a block: ``(E, B)`` float64, a contiguous row per echo, at most as wide as agreed; and B1 ``(B,)`` if given."""
+
+
+@runtime_checkable
+class TwoPassSolver(Protocol):
+    """A solver that is quick with nearly all voxels, and leaves a few for a second pass over many blocks' at once.
+
+    As a plain :data:`Solver` it does both passes for its block. Whoever has many blocks keeps what the first pass left.
+    """
+
+    def __call__(self, signal: NDArray[Any], b1: NDArray[Any] | None) -> BlockFit:
+        """Fit a block."""
+
+    def first_pass(self, signal: NDArray[Any]) -> tuple[BlockFit, NDArray[np.intp]]:
+        """Fit a block; return which of its voxels are left, whose numbers mean nothing yet."""
+
+    def second_pass(self, signal: NDArray[Any]) -> BlockFit:
+        """Fit what first passes left, from blocks of any number."""
+
 
 ModelFactory = Callable[[Problem], Solver]
 """A model: given the problem, returns a solver with its buffers.

@@ -66,11 +66,16 @@ class MonoSolver:
 
     def __call__(self, signal: NDArray[Any], b1: NDArray[Any] | None = None) -> BlockFit:  # noqa: ARG002
         """Fit ``(E, B)`` float64 signals."""
+        quick, left = self.first_pass(signal)
+        if left.size:
+            _put(self.second_pass(signal[:, left]), quick, left)
+        return quick
+
+    def first_pass(self, signal: NDArray[Any]) -> tuple[BlockFit, NDArray[np.intp]]:
+        """Fit ``(E, B)`` float64 signals by a few steps; return which voxels these do not prove."""
         q, *rows = self._rows64[:, : signal.shape[1]]
         self._approach(signal, q)
         settled = settle(self._train, self._kernel64, signal, q, rows)
-        flag = self._flag[: q.size]
-        flag[...] = Flag.OK
         unproved = np.flatnonzero(~is_global_optimum(self._train, settled))
         for _ in range(MORE_STEPS):
             close = unproved[settled.step[unproved] < CLOSE_STEP]
@@ -78,8 +83,24 @@ class MonoSolver:
                 break
             self._step_again(signal, close, settled)
             unproved = unproved[~is_global_optimum(self._train, Settled(*(row[unproved] for row in settled)))]
-        if unproved.size:
-            self._search(signal, unproved, settled, flag)
+        flag = self._flag[: q.size]
+        flag[...] = Flag.OK
+        return self._block_fit(settled, flag), unproved
+
+    def second_pass(self, signal: NDArray[Any]) -> BlockFit:
+        """Fit ``(E, V)`` float64 signals by the search over every T2, and flag what has none."""
+        peak = np.abs(signal).max(axis=0)
+        peak[~(np.isfinite(peak) & (peak > 0))] = 1.0
+        part = signal / peak  # so that squares neither overflow nor vanish
+        q, flag = search(self._train, part)
+        kernel = ExponentialKernel(self._train.steps, q.size, np.float64)
+        found = settle(self._train, kernel, part, q, list(np.empty((7, q.size))))
+        outside = (found.t2_ms < self._train.shortest_t2_ms) | (found.t2_ms > self._train.longest_t2_ms)
+        flag[(flag == Flag.OK) & outside] = Flag.BEYOND_ECHO_RANGE
+        np.multiply(found.s0, peak, out=found.s0)
+        return self._block_fit(found, flag)
+
+    def _block_fit(self, settled: Settled, flag: NDArray[np.uint8]) -> BlockFit:
         covariance = self._covariance(settled) if self._wants_covariance else ()
         return BlockFit(settled.t2_ms, settled.s0, settled.t2_se_ms, flag, None, covariance)
 
@@ -116,27 +137,15 @@ class MonoSolver:
         """Give the chosen voxels another step from where they are."""
         q = np.exp(-self._train.spacing_ms / settled.t2_ms[chosen])
         rows = list(np.empty((7, chosen.size)))
-        _put(settle(self._train, self._kernel64, signal[:, chosen], q, rows), settled, chosen)
-
-    def _search(self, signal: Rows, chosen: NDArray[np.intp], settled: Settled, flag: NDArray[np.uint8]) -> None:
-        """Solve the chosen voxels with care, flag what has no T2, and put the rest in place."""
-        part = signal[:, chosen]
-        peak = np.abs(part).max(axis=0)
-        peak[~(np.isfinite(peak) & (peak > 0))] = 1.0
-        part = part / peak  # so that squares neither overflow nor vanish
-        q, part_flag = search(self._train, part)
-        kernel = ExponentialKernel(self._train.steps, chosen.size, np.float64)
-        found = settle(self._train, kernel, part, q, list(np.empty((7, chosen.size))))
-        outside = (found.t2_ms < self._train.shortest_t2_ms) | (found.t2_ms > self._train.longest_t2_ms)
-        part_flag[(part_flag == Flag.OK) & outside] = Flag.BEYOND_ECHO_RANGE
-        np.multiply(found.s0, peak, out=found.s0)
-        _put(found, settled, chosen)
-        flag[chosen] = part_flag
+        again = settle(self._train, self._kernel64, signal[:, chosen], q, rows)
+        for row, values in zip(settled, again, strict=True):
+            row[chosen] = values
 
 
-def _put(found: Settled, settled: Settled, chosen: NDArray[np.intp]) -> None:
-    for row, values in zip(settled, found, strict=True):
-        row[chosen] = values
+def _put(found: BlockFit, whole: BlockFit, chosen: NDArray[np.intp]) -> None:
+    for row, values in zip((*whole[:4], *whole.covariance), (*found[:4], *found.covariance), strict=True):
+        if row is not None:
+            row[chosen] = values
 
 
 def linear_prediction(train: EchoTrain, signal: Rows, q: Rows, late: Rows, early: Rows) -> None:
