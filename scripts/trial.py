@@ -4,8 +4,7 @@
 ``python scripts/trial.py [--participants 60] [--keep FOLDER]`` simulates two visits of each participant on small
 matrices, breaks one visit in ten in four ways, and measures the study with child processes, in three shards, and with
 dask-local, of which one worker is killed midway. It prints the SHA-256 of discs.tsv and changes.tsv of each and how
-many visits have which code. It needs the extra ``dask``; that run is left out without. A lost image may be one that is
-not used: such a visit is done.
+many visits have which code. It needs the extra ``dask``; that run is left out without.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -62,22 +61,35 @@ def broken_study(home: Path, n_participants: int) -> Path:
 
 
 def break_visit(visit: Path, number: int) -> None:
-    """Lose an image, cut one, lose all, or add a stranger's, by turns."""
+    """Lose an image of the multi-echo series, cut one, lose all, or add a stranger's, by turns."""
     import pydicom
 
-    files = sorted((path for path in visit.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    images = multi_echo_images(visit)
     match number % 4:
         case 0:
-            files[-1].unlink()
+            images[len(images) // 2].unlink()
         case 1:
-            os.truncate(files[-1], files[-1].stat().st_size // 2)
+            os.truncate(images[0], images[0].stat().st_size // 2)
         case 2:
-            for path in files:
+            for path in (path for path in visit.rglob("*") if path.is_file()):
                 path.unlink()
         case 3:
-            image = pydicom.dcmread(files[-1])
+            image = pydicom.dcmread(images[0])
             image.PatientID = "STRANGER"
-            image.save_as(files[-1])
+            image.save_as(images[0].with_name("stranger.dcm") if len(images) == 1 else images[0])
+
+
+def multi_echo_images(visit: Path) -> list[Path]:
+    """Return the files of the series with most images."""
+    import pydicom
+
+    series: defaultdict[str, list[Path]] = defaultdict(list)
+    n_images: Counter[str] = Counter()
+    for path in sorted(path for path in visit.rglob("*") if path.is_file()):
+        header = pydicom.dcmread(path, stop_before_pixels=True)
+        series[header.SeriesInstanceUID].append(path)
+        n_images[header.SeriesInstanceUID] += int(header.get("NumberOfFrames", 1))
+    return series[n_images.most_common(1)[0][0]]
 
 
 def t2disc(*words: object) -> int:

@@ -48,7 +48,9 @@ class Run:
         self.mark = secrets.token_hex(8)
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
         environment = os.environ | {_MARK: self.mark}
-        self.process = subprocess.Popen(arguments, env=environment, start_new_session=True, **quiet)
+        self.process = subprocess.Popen(
+            arguments, env=environment, start_new_session=True, preexec_fn=_hear_interrupts, **quiet
+        )
         while self.process.poll() is None and not (out / LOCK).exists():
             time.sleep(0.002)
         self.started = time.monotonic()
@@ -67,6 +69,11 @@ class Run:
         while (alive := _marked(self.mark)) and time.monotonic() < deadline:
             time.sleep(0.02)
         return alive
+
+
+def _hear_interrupts() -> None:
+    """Undo what a shell's background job hands down: SIGINT ignored, which would pass for a run that went on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _marked(mark: str) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Rows 4, 5, 8, 16, 17, 19, 20, 21: whole studies, again, changed, in other ways, with bad visits, and many of them."""
+"""Rows 4, 5, 8, 16, 17, 19: whole studies, again, changed, in other ways, and with bad visits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,10 +28,8 @@ import t2disc.batch.plan
 from promises.figure import Figure, Trial
 from promises.outputs import measure
 from promises.staging import environment
-from t2disc import store
-from t2disc.batch import Decision, Planned, RunSettings, plan_visits
+from t2disc.batch import Decision
 from t2disc.batch.progress import Silent
-from t2disc.batch.visits import input_facts
 from t2disc.model import Visit
 from t2disc.model.protocol import (
     FitSettings,
@@ -42,9 +40,7 @@ from t2disc.model.protocol import (
     SegmentSettings,
     StudySettings,
 )
-from t2disc.study import LabelFolders, VisitResult, find_visits, visit_basis
-
-AGE_S = 2.1  # younger files have no stamp
+from t2disc.study import LabelFolders, VisitResult
 
 
 class Listener(Silent):
@@ -104,114 +100,6 @@ def same_again(trial: Trial) -> Figure:
         found=f"changed {n_changed}, the second run took {second_s / first_s:.3f} of the first's time",
         holds=n_changed == 0,
     )
-
-
-def no_change(trial: Trial) -> Figure:
-    """Row 20: the third run is timed, for the second one finds outputs too young to be known unread."""
-    n = trial.count(60, 5)
-    study, out = study_of(trial.folder / "study", n), trial.folder / "out"
-    first_s = seconds_of(lambda: measure(study, out, jobs=2))
-    time.sleep(AGE_S)
-    measure(study, out, jobs=2)
-    time.sleep(AGE_S)
-    before = states(out)
-    command = [sys.executable, "-m", "t2disc", "fit", str(study), "-o", str(out), "--labels", str(study / "labels")]
-    run = {"env": environment(), "capture_output": True, "check": True}
-    again_s = seconds_of(lambda: subprocess.run(command, **run))  # type: ignore[call-overload]
-    n_changed = sum(before.get(name) != state for name, state in states(out).items())
-    return Figure(
-        asked=f"{2 * n} visits of which nothing has changed, by the command line",
-        found=f"{again_s:.2f} s (the first run {first_s:.1f} s with two jobs), changed {n_changed}",
-        holds=again_s <= 3.0 and not n_changed,
-        short="" if again_s <= 3.0 else "aim: at most 3 s",
-    )
-
-
-def planning(trial: Trial) -> Figure:
-    """Row 21: outputs and inputs of one visit under many names, an index made from reading them all once."""
-    n = trial.count(2000, 20)
-    study, out = _many(trial.folder, n)
-    settings = RunSettings(out=out, protocol=Protocol(), labels_dir=study / "labels")
-    read_s = seconds_of(lambda: _know(study, settings))
-    started, started_cpu = time.perf_counter(), time.process_time()
-    plan = _plan(study, settings)
-    seconds, cpu_s = time.perf_counter() - started, time.process_time() - started_cpu
-    actions = Counter(planned.decision.action for planned in plan)
-    return Figure(
-        asked=f"{n} visits of which nothing has changed (synthetic records of one visit), decided of with an index",
-        found=f"{seconds:.2f} s ({cpu_s:.2f} s of one core), "
-        f"{', '.join(f'{action} {count}' for action, count in actions.items())}; without an index {read_s:.1f} s",
-        holds=seconds <= 5.0 and actions == {"skip": n},
-        short="" if seconds <= 5.0 else "aim: at most 5 s",
-    )
-
-
-def _many(folder: Path, n: int) -> tuple[Path, Path]:
-    """Write one visit with its outputs, and link both under ``n`` names; records and manifests are each visit's own."""
-    study, out = folder / "study", folder / "out"
-    sound_visit(study / "P1" / "a")
-    label_map(study / "labels", "sub-P1_ses-a")
-    measure(study, out)
-    own = out / "sub-P1" / "ses-a"
-    record_path = next(own.glob("*_record.json"))
-    contents = {path: path.read_bytes() for path in sorted(own.rglob("*")) if path.is_file()}
-    for number in range(2, n + 1):
-        shutil.copytree(study / "P1", study / f"P{number}", copy_function=os.link)
-        for path in list((study / "labels").glob("sub-P1_*")):
-            os.link(path, path.with_name(path.name.replace("sub-P1_", f"sub-P{number}_")))
-    folders = LabelFolders(given=study / "labels").listed()
-    labels = {visit.participant_id: _labels_sha256(visit, folders) for visit in _visits(study, out)}
-    for number in range(2, n + 1):
-        name = f"P{number}"
-        record = contents[record_path].replace(b'"sub-P1"', f'"sub-{name}"'.encode())
-        record = record.replace(labels["sub-P1"], labels[f"sub-{name}"])
-        _link_outputs(own, out / f"sub-{name}" / "ses-a", name, record_path, record)
-    return study, out
-
-
-def _labels_sha256(visit: Visit, folders: LabelFolders) -> bytes:
-    """Return the check sum of a visit's labels, which holds their names too, as its record tells it."""
-    basis = visit_basis(visit, Protocol(), folders)
-    return basis.labels_sha256.encode() if basis else b""
-
-
-def _link_outputs(own: Path, new: Path, name: str, record_path: Path, record: bytes) -> None:
-    shutil.copytree(own, new, copy_function=os.link)
-    for path in sorted(new.rglob("*sub-P1*")):
-        path.rename(path.with_name(path.name.replace("sub-P1_", f"sub-{name}_")))
-    renamed = new / record_path.name.replace("sub-P1_", f"sub-{name}_")
-    renamed.unlink()
-    renamed.write_bytes(record)
-    text = (own / store.MANIFEST).read_text().replace("sub-P1_", f"sub-{name}_")
-    old_sha, new_sha = (hashlib.sha256(content).hexdigest() for content in (record_path.read_bytes(), record))
-    sizes = (record_path.stat().st_size, len(record))
-    text = text.replace(f'{old_sha}",\n      "size_bytes": {sizes[0]}', f'{new_sha}",\n      "size_bytes": {sizes[1]}')
-    (new / store.MANIFEST).unlink()
-    (new / store.MANIFEST).write_text(text)
-
-
-def _know(study: Path, settings: RunSettings) -> None:
-    """Decide of every visit by reading all, and write the index from it, as a run does."""
-    time.sleep(AGE_S)
-    plan = plan_visits(_visits(study, settings.out), settings, store.StudyIndex())
-    facts = {}
-    for planned in plan:
-        visit = planned.visit
-        record = store.read_record(settings.out, visit.participant_id, visit.session_id)
-        folder = settings.out / visit.participant_id / visit.session_id
-        if record is not None:
-            facts[visit.key] = store.VisitFacts.of(record, has_pictures=False, stamp=store.folder_stamp(folder))
-    store.write_index(settings.out, store.StudyIndex(visits=facts, inputs=input_facts(plan)))
-
-
-def _visits(study: Path, out: Path, index: store.StudyIndex | None = None) -> Sequence[Visit]:
-    known = index.inputs if index else None
-    return find_visits(study, Protocol(), ignore=(out, study / "labels"), key=None, known=known)
-
-
-def _plan(study: Path, settings: RunSettings) -> tuple[Planned, ...]:
-    index = store.read_index(settings.out)
-    return plan_visits(_visits(study, settings.out, index), settings, index)
 
 
 # ------------------------------------------------------------------------------------------------ changed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from promises import batches, disks, inputs, kills, privacy
+from promises import batches, costs, disks, inputs, kills, privacy
 from promises.figure import Promise
 
 ROWS = (
@@ -144,14 +144,14 @@ ROWS = (
         fault="a study run again of which nothing has changed",
         promise="seconds, not minutes: 120 visits in at most 3 s",
         test="the command line, timed",
-        measure=batches.no_change,
+        measure=costs.no_change,
     ),
     Promise(
         number=21,
         fault="thousands of visits",
         promise="2,000 unchanged visits are planned in at most 5 s",
         test="synthetic records, timed",
-        measure=batches.planning,
+        measure=costs.planning,
     ),
     Promise(
         number=22,
@@ -166,5 +166,26 @@ ROWS = (
         promise="`t2disc verify` says so",
         test="bits flipped, lines taken out, the file lost",
         measure=disks.audit_tampered,
+    ),
+    Promise(
+        number=24,
+        fault="many visits",
+        promise="beside its analysis a visit costs at most 0.3 s",
+        test="the run's clock against its children's",
+        measure=costs.overhead,
+    ),
+    Promise(
+        number=25,
+        fault="more than one core",
+        promise="two jobs are at least 1.75 times as fast as one",
+        test="the command line, timed in turn",
+        measure=costs.throughput,
+    ),
+    Promise(
+        number=26,
+        fault="a large visit",
+        promise="a child takes at most 800 MiB for 15 x 384 x 384 x 16",
+        test="peak memory of the child, as the system tells it",
+        measure=costs.child_memory,
     ),
 )

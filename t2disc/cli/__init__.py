@@ -6,5 +6,7 @@ from __future__ import annotations
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line: ``arguments``, by default those of the process."""
     from t2disc.cli.app import app
+    from t2disc.cli.exits import ending_with_a_code
 
-    app(arguments, prog_name="t2disc")
+    with ending_with_a_code(is_own_process=arguments is None):
+        app(arguments, prog_name="t2disc")

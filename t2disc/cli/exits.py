@@ -78,6 +78,25 @@ def coded_exits(study: Path | None = None) -> Iterator[None]:
         _leave(str(as_refusal(fault)), ExitCode.INTERNAL)
 
 
+@contextmanager
+def ending_with_a_code(*, is_own_process: bool) -> Iterator[None]:
+    """Let a process whose command has ended leave with the code of that, whatever arrives in its last moments.
+
+    A signal that finds no handler ends a process by itself, with no code of ours, though all was done.
+    """
+    if not is_own_process or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    except Terminated:  # before or after the command
+        raise SystemExit(int(ExitCode.TERMINATED)) from None
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+
+
 def exit_code(error: T2DiscError) -> ExitCode:
     """Return the exit code of an error that ends a command; what is wrong with one visit alone ends none."""
     if isinstance(error, (ExecutorError, InstallError, StoreError)):

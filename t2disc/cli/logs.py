@@ -6,8 +6,9 @@ import logging
 import os
 import warnings
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
-from time import gmtime
+from time import gmtime, monotonic
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("t2disc")
 
+_SAVED_EVERY_S = 1.0
 _FORMAT = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
 _FORMAT.converter = gmtime
 
@@ -28,6 +30,7 @@ class RunLog(logging.Handler):
         started = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         self._name = f"{command}_{started}_{os.getpid()}.log"
         self._lines: list[str] = []
+        self._saved_at = -inf
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep one line."""
@@ -38,6 +41,12 @@ class RunLog(logging.Handler):
         from t2disc.store import write_file
 
         write_file(out / "logs" / self._name, ("\n".join(self._lines) + "\n").encode(), is_durable=False)
+        self._saved_at = monotonic()
+
+    def save_now_and_then(self, out: Path) -> None:
+        """Store the lines so far, unless that was just done: the log of thousands of visits is long."""
+        if monotonic() - self._saved_at >= _SAVED_EVERY_S:
+            self.save(out)
 
 
 class _Stderr(logging.Handler):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from t2disc.cli.logs import RunLog, log
+from t2disc.errors import StoreError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,7 +29,7 @@ class RunProgress:
         self._task = self._bar.add_task("visits", total=None)
         self._log = RunLog(command)
         self._out = out
-        self._is_running = False
+        self._is_begun = False
 
     def __enter__(self) -> RunProgress:
         log.addHandler(self._log)
@@ -39,6 +41,9 @@ class RunProgress:
     ) -> None:
         self._bar.stop()
         log.removeHandler(self._log)
+        if self._is_begun:  # a run that was refused at once wrote nothing, and its log is none
+            with suppress(StoreError):  # what ended the run is told, be it the disk itself
+                self._log.save(self._out)
 
     def run_started(self, n_visits: int) -> None:
         """Log the version and the number of visits."""
@@ -47,6 +52,7 @@ class RunProgress:
 
         log.info("t2disc %s: %s", __version__, counted(n_visits, "visit"))
         self._bar.update(self._task, total=n_visits)
+        self._is_begun = True
         self._log.save(self._out)
 
     def visit_planned(self, visit: Visit, decision: Decision) -> None:
@@ -66,7 +72,7 @@ class RunProgress:
         for note in record.notes:
             log.info("%s: note: %s", record.key, note)
         self._bar.update(self._task, advance=1, description=record.key)
-        self._log.save(self._out)
+        self._log.save_now_and_then(self._out)
 
     def pairs_started(self, n_pairs: int) -> None:
         """Begin to count pairs of visits."""
@@ -88,14 +94,13 @@ class RunProgress:
             if match.codes:
                 log.warning("%s: to review: %s %s", record.key, match.level, ", ".join(match.codes))
         self._bar.advance(self._task)
-        self._log.save(self._out)
+        self._log.save_now_and_then(self._out)
 
     def run_finished(self, warnings: tuple[str, ...]) -> None:
         """Log what should be looked at, and that the run came to its end."""
         for text in warnings:
             log.warning(text)
         log.info("run complete")
-        self._log.save(self._out)
 
 
 def _cost(effort: Effort) -> str:
