@@ -13,6 +13,7 @@ import sys
 import textwrap
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree, ignore_patterns
 
@@ -35,6 +36,7 @@ from t2disc.cli.requests import FitRequest
 from t2disc.cli.slurm import slurm_script
 from t2disc.errors import (
     ArgumentInvalid,
+    AuditDamaged,
     DaskMissing,
     OutputBusy,
     PseudonymKeyMissing,
@@ -43,7 +45,17 @@ from t2disc.errors import (
 )
 from t2disc.model import Visit
 from t2disc.model.protocol import Protocol
-from t2disc.store import VisitRecord, output_lock, shard_lock
+from t2disc.store import (
+    AUDIT,
+    AuditEntry,
+    VisitRecord,
+    leave_audit,
+    output_lock,
+    read_audit,
+    shard_lock,
+    take_up_audit,
+    verify_outputs,
+)
 from t2disc.store.lock import LOCK
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc and sends POSIX signals")
@@ -377,7 +389,7 @@ def test_shards_and_a_last_whole_run_give_the_bytes_of_one_run(sound, copied, tm
         outcome = run(copied, out, analyse=stories.measured, shard=shard)
         assert {record.key for record in outcome.records} == {visit.key for visit in shard.of(find(copied))}
         assert not [*out.glob("*.tsv"), *out.glob("index.sqlite"), *out.glob("manifest.json")]
-        assert not hidden(out)
+        assert all(name.startswith(".t2disc.audit-") for name in hidden(out))
     pairs = {path.parent.parent.name for path in out.glob("sub-*/pairs/ses-*")}
     assert pairs == {"sub-P1", "sub-P3"}
     assert run(copied, out, analyse=stories.raises).n_skipped == 5
@@ -402,6 +414,44 @@ def test_a_shard_of_a_locked_study_needs_a_reason(sound, tmp_path):
     with pytest.raises(StudyLocked):
         run(sound, out, shard=shard, redo=("*",))
     assert run(sound, out, shard=shard, redo=("*",), reason="to be sure").n_skipped == 0
+
+
+def test_the_audit_log_tells_what_shards_did_and_for_what_reason_once_the_study_is_whole(sound, copied, tmp_path):
+    out = tmp_path / "out"
+    for number in (1, 2, 3):
+        run(copied, out, shard=Shard(number=number, n_shards=3), reason=f"delivery {number}")
+    assert not (out / AUDIT).exists()
+    run(copied, out, reason="all shards are done")
+    entries = read_audit(out).entries
+    visits = [entry for entry in entries if entry.action == "run"]
+    assert sorted(entry.target for entry in visits) == sorted(visit.key for visit in find(copied))
+    assert {entry.why for entry in visits} == {"no earlier result"}
+    for number in (1, 2, 3):
+        own = {visit.key for visit in Shard(number=number, n_shards=3).of(find(copied))}
+        assert {entry.target for entry in visits if entry.reason == f"delivery {number}"} == own
+    assert [entry.action for entry in entries if entry.reason == "all shards are done"] == ["tables"]
+    assert not list(out.glob(".t2disc.audit-*"))
+    assert verify_outputs(out)[1] == ()
+
+
+def test_what_shards_left_for_the_audit_log_is_told_once_though_a_run_was_cut_off(tmp_path):
+    entry = AuditEntry(who="a", utc="2026-01-01T00:00:00.000Z", action="run", target="sub-A/ses-1", after_sha256="1")
+    later = replace(entry, utc="2026-01-02T00:00:00.000Z", before_sha256="1", after_sha256="2")
+    leave_audit(tmp_path, [later])
+    leave_audit(tmp_path, [entry])
+    left = {path: path.read_bytes() for path in tmp_path.glob(".t2disc.audit-*")}
+    take_up_audit(tmp_path)
+    for path, content in left.items():
+        path.write_bytes(content)
+    assert read_audit(tmp_path).entries == (entry, later)
+    for path in left:  # cut off while they were taken away
+        path.unlink()
+    leave_audit(tmp_path, [later])
+    take_up_audit(tmp_path)
+    assert read_audit(tmp_path).entries == (entry, later)
+    next(iter(left)).write_bytes(b"[{]")
+    with pytest.raises(AuditDamaged):
+        take_up_audit(tmp_path)
 
 
 def test_a_shard_does_not_sweep_what_others_are_writing(sound, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from t2disc.batch.visits import Planned
 from t2disc.store.audit import Action
 
 USER_VARIABLE = "T2DISC_USER"
-_FOUND = "no entry tells of this change: a shard, a run that was cut off, or a change from outside"
+_FOUND = "no entry tells of this change: a run that was cut off, or a change from outside"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,7 @@ def lock_study(out: Path, author: Author, *, unlock: bool = False) -> None:
     """
     action: Action = "unlock" if unlock else "lock"
     with store.output_lock(out):
+        store.take_up_audit(out)
         sha256 = store.file_sha256(out / store.STUDY_MANIFEST)
         entry = _entry(author, action, ".", before=sha256, after=sha256)
         store.append_audit(out, [entry])
@@ -53,17 +54,32 @@ def audit_run(out: Path, plan: Sequence[Planned], author: Author) -> None:
     """Add an entry for every visit, pair and table whose published state is not the one last told of.
 
     It is called when a run has written everything, and looks at what is there: so a run that was cut off is told of
-    by the next one, and a run that changed nothing adds nothing.
+    by the next one, and a run that changed nothing adds nothing. What shards did is told as they left it.
     """
+    store.take_up_audit(out)
+    store.append_audit(out, _changes(out, _states(out), plan, author))
+
+
+def audit_shard(out: Path, plan: Sequence[Planned], pairs: Sequence[store.PairRecord], author: Author) -> None:
+    """Leave an entry for every visit and pair of a shard whose state is not the one last told of."""
+    folders = [planned.visit.key for planned in plan]
+    folders += [store.pair_folder(out, *pair.names).relative_to(out).as_posix() for pair in pairs]
+    states = ((folder, store.manifest_sha256(out / folder)) for folder in folders)
+    store.leave_audit(out, _changes(out, states, plan, author))
+
+
+def _changes(
+    out: Path, states: Iterable[tuple[str, str | None]], plan: Sequence[Planned], author: Author
+) -> list[store.AuditEntry]:
     before = store.read_audit(out).states
     decisions = {planned.visit.key: planned.decision for planned in plan}
     entries = []
-    for target, after in _states(out):
+    for target, after in states:
         if before.get(target) == after:
             continue
         action, why = _cause(target, decisions.get(target))
         entries.append(_entry(author, action, target, before=before.get(target), after=after, why=why))
-    store.append_audit(out, entries)
+    return entries
 
 
 def _states(out: Path) -> Iterator[tuple[str, str | None]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from t2disc import store, study
-from t2disc.batch.audit import Author, audit_run
+from t2disc.batch.audit import Author, audit_run, audit_shard
 from t2disc.batch.locked import refuse_locked
 from t2disc.batch.pairs import run_pairs
 from t2disc.batch.progress import Reporter, Silent
@@ -90,7 +90,7 @@ def run_study(visits: Sequence[Visit], settings: RunSettings, reporter: Reporter
 
 
 def _run_shard(shard: Shard, visits: Sequence[Visit], settings: RunSettings, reporter: Reporter) -> StudyOutcome:
-    """Measure the shard's own visits and compare them in pairs; tables, index and audit log are left to a whole run.
+    """Measure the shard's own visits and compare them in pairs; tables and index are left to a whole run.
 
     The outcome tells of the shard alone.
     """
@@ -103,6 +103,7 @@ def _run_shard(shard: Shard, visits: Sequence[Visit], settings: RunSettings, rep
         ended = run_visits(plan, settings, reporter)
         records = tuple(record for record, _ in ended)
         pairs = run_pairs(study.pairs_of(records, settings.protocol.study.visit_order), settings, reporter)
+        audit_shard(settings.out, plan, pairs, Author.of_this_process(settings.reason))
         summary = _summary(records, pairs, settings.protocol)
     n_skipped = sum(action == "skip" for _, action in ended)
     return StudyOutcome(records=records, summary=summary, warnings=summary.warnings, n_skipped=n_skipped)

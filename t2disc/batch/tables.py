@@ -59,5 +59,5 @@ def _folders(
     for record in records:
         yield record.key, store.manifest_sha256(out / record.participant_id / record.session_id)
     for pair in pairs:
-        folder = store.pair_folder(out, pair.participant_id, pair.baseline_session_id, pair.followup_session_id)
+        folder = store.pair_folder(out, *pair.names)
         yield folder.relative_to(out).as_posix(), store.manifest_sha256(folder)

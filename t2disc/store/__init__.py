@@ -1,6 +1,6 @@
 """Every byte t2disc writes passes through here: whole or absent, never torn."""
 
-from t2disc.store.audit import AUDIT, Audit, AuditEntry, append_audit, read_audit
+from t2disc.store.audit import AUDIT, Audit, AuditEntry, append_audit, leave_audit, read_audit, take_up_audit
 from t2disc.store.bids import (
     dataset_files,
     echo_files,
@@ -121,6 +121,7 @@ __all__ = [
     "is_reading_set",
     "is_whole",
     "label_files",
+    "leave_audit",
     "listed_sha256s",
     "manifest_file",
     "manifest_sha256",
@@ -154,6 +155,7 @@ __all__ = [
     "shard_lock",
     "sweep_leftovers",
     "table_files",
+    "take_up_audit",
     "update_file",
     "verify_outputs",
     "write_file",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -10,9 +12,10 @@ from typing import Literal
 from t2disc import __version__
 from t2disc.errors import ArgumentInvalid, AuditDamaged
 from t2disc.store.chain import append_entries, parse_chain
-from t2disc.store.files import storing
+from t2disc.store.files import storing, write_file
 
 AUDIT = "audit.jsonl"
+_LEFT = ".t2disc.audit-"
 MOST_REASON = 400
 """Characters of a reason."""
 
@@ -99,6 +102,51 @@ def append_audit(out: Path, entries: Sequence[AuditEntry]) -> None:
     """
     if entries:
         append_entries(out / AUDIT, [asdict(each) | {"version": __version__} for each in entries], AuditDamaged)
+
+
+def leave_audit(out: Path, entries: Sequence[AuditEntry]) -> None:
+    """Leave entries beside the audit log for the next run of the whole study, which alone adds to the log.
+
+    Shards run on several machines at once, and not every shared disk lets these take turns at one file.
+
+    Raises
+    ------
+    StoreError
+        ``disk-full``, ``permission-denied`` or ``write-failed``.
+    """
+    if entries:
+        tree = [asdict(each) for each in entries]
+        write_file(out / f"{_LEFT}{secrets.token_hex(8)}.json", json.dumps(tree, indent=1).encode())
+
+
+def take_up_audit(out: Path) -> None:
+    """Add to the audit log what shards have left for it, once though a run is cut off here; the output folder is held.
+
+    Raises
+    ------
+    StoreError
+        ``disk-full``, ``permission-denied``, ``write-failed`` or ``audit-damaged``, also of what was left.
+    """
+    with storing(AUDIT):
+        left = {path: path.read_bytes() for path in sorted(out.glob(f"{_LEFT}*.json"))}
+    told = sorted((each for content in left.values() for each in _left_entries(content)), key=lambda each: each.utc)
+    audit = read_audit(out)
+    known, states, new = set(audit.entries), dict(audit.states), []
+    for entry in told:
+        if entry not in known and states.get(entry.target) != entry.after_sha256:
+            states[entry.target] = entry.after_sha256
+            new.append(entry)
+    append_audit(out, new)
+    with storing(AUDIT):
+        for path in left:
+            path.unlink()
+
+
+def _left_entries(content: bytes) -> list[AuditEntry]:
+    try:
+        return [_entry(each) for each in json.loads(content)]
+    except (ValueError, TypeError, RecursionError):
+        raise AuditDamaged("a note of a shard for the audit log that is not as it was written") from None
 
 
 _FIELDS = tuple(each.name for each in fields(AuditEntry))

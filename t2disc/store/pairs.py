@@ -89,6 +89,11 @@ class PairRecord:
         return f"{self.participant_id}/{self.followup_session_id} since {self.baseline_session_id}"
 
     @property
+    def names(self) -> tuple[str, str, str]:
+        """Participant, baseline and follow-up, as :func:`pair_folder` takes them."""
+        return self.participant_id, self.baseline_session_id, self.followup_session_id
+
+    @property
     def is_matched(self) -> bool:
         """Whether the discs of both visits were matched."""
         return not self.code
