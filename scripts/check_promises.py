@@ -3,7 +3,7 @@
 
 python scripts/check_promises.py [--only 6,9] [--scale 0.1] [--docs]
 
-The rows are in ``scripts/promises``; faults come from the tests' own factories. A full run takes a quarter of an hour
+The rows are in ``scripts/promises``; faults come from the tests' own factories. A full run takes half an hour
 on two cores. ``--only`` chooses rows, ``--scale`` shrinks how often things are tried, ``--docs`` writes
 docs/promises.md. Exit code 1 where a promise does not hold.
 """

@@ -24,7 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ONE_IN = 10
-KILL_AFTER_S = 25.0
+KILL_AFTER = 40  # visits published
 
 
 def main() -> None:
@@ -134,12 +134,18 @@ def dask_local(study: Path, out: Path) -> int:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    time.sleep(KILL_AFTER_S)
+    while process.poll() is None and n_published(out) < KILL_AFTER:
+        time.sleep(0.2)
     workers = [each for each in psutil.Process(process.pid).children() if "spawn_main" in " ".join(each.cmdline())]
-    print(f"dask-local  killed 1 of {len(workers)} workers", flush=True)
+    print(f"dask-local  kills 1 of {len(workers)} workers when {n_published(out)} visits are published", flush=True)
     if workers:
         workers[0].kill()
     return process.wait()
+
+
+def n_published(out: Path) -> int:
+    """Return how many visits have outputs."""
+    return sum(1 for _ in out.glob("sub-*/ses-*"))
 
 
 def told(out: Path) -> str:

@@ -15,7 +15,7 @@ from studies import small_study, sound_visit, tree
 from t2disc.batch import RunSettings, plan_visits, rebuild_index, run_study, survey
 from t2disc.errors import ArgumentInvalid
 from t2disc.model import InputFacts
-from t2disc.model.protocol import Protocol
+from t2disc.model.protocol import Protocol, StudySettings
 from t2disc.store import (
     StudyIndex,
     VisitFacts,
@@ -26,7 +26,7 @@ from t2disc.store import (
     verify_outputs,
     write_index,
 )
-from t2disc.study import find_visits
+from t2disc.study import PseudonymKey, find_visits
 from t2disc.study.labels import LabelFolders, find_label_file
 
 OLD_S = 1_700_000_000
@@ -161,6 +161,23 @@ def test_an_unchanged_study_is_planned_without_reading_a_pixel_or_an_output(stud
     monkeypatch.setattr("t2disc.study.basis._of_images", fail)
     monkeypatch.setattr("t2disc.store.records.json.loads", fail)
     assert set(plan_of(study).values()) == {SKIPPED}
+
+
+def test_of_an_unchanged_heap_headers_alone_are_read(tmp_path, monkeypatch):
+    study, out, key = tmp_path / "heap", tmp_path / "out", PseudonymKey(secret=b"of the study")
+    sound_visit(study)
+    settings, protocol = RunSettings(out=out, protocol=Protocol()), Protocol(study=StudySettings(layout="heap"))
+    for _ in range(2):
+        run_study(find_visits(study, protocol, key=key), settings)
+        time.sleep(2.1)
+    run_study(find_visits(study, protocol, key=key), settings)
+    monkeypatch.setattr("t2disc.study.basis._of_images", None)
+    visits = find_visits(study, protocol, key=key)
+    (planned,) = plan_visits(visits, settings, read_index(out))
+    assert (planned.decision.action, planned.decision.why) == SKIPPED
+    path = sorted((study / "scan").iterdir())[0]
+    path.write_bytes(path.read_bytes())
+    assert find_visits(study, protocol, key=key)[0].stamp is None
 
 
 def test_what_the_index_says_is_what_no_index_would_say(study):

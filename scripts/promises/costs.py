@@ -176,7 +176,7 @@ def timed_story(visit: Visit, protocol: Protocol, folders: LabelFolders) -> Visi
 
 def throughput(trial: Trial) -> Figure:
     """Row 25: the command line with one job and with two, in turn."""
-    n_participants = trial.count(6)
+    n_participants = trial.count(12)
     study = simulated(trial.folder / "study", n_participants, "small")
     gains, walls = [], []
     for number in range(trial.count(3)):

@@ -163,10 +163,10 @@ def _stop(
 
 # ------------------------------------------------------------------------------------------------ at each write
 def ended_at_each_write(trial: Trial) -> Figure:
-    """Row 2: the process ends on the spot before a system call that changes the disk, at calls spread over the run."""
+    """Row 2: the process ends on the spot before a system call that changes the disk: each of a run in turn."""
     two_results(trial.folder)
-    n = trial.count(120, 4)
-    call = partial(on_stage, "promises.kills:end_at_writes", folder=str(trial.folder), n=n, n_parts=N_CORES)
+    arguments = {"folder": str(trial.folder), "share": min(1.0, trial.scale), "n_parts": N_CORES}
+    call = partial(on_stage, "promises.kills:end_at_writes", **arguments)
     with ThreadPoolExecutor(N_CORES) as pool:
         parts = list(pool.map(lambda part: call(part=part), range(N_CORES)))
     n_tried, n_calls = sum(part["tried"] for part in parts), parts[0]["calls"]
@@ -180,10 +180,11 @@ def ended_at_each_write(trial: Trial) -> Figure:
     )
 
 
-def end_at_writes(folder: str, n: int, part: int, n_parts: int) -> dict[str, Any]:
+def end_at_writes(folder: str, share: float, part: int, n_parts: int) -> dict[str, Any]:
     """On a stage: end a run before a write, look, and complete it; every other run replaces earlier results."""
     study, whole, other = two_results(Path(folder))
     n_calls = _count_calls(study, Path(folder) / f"counted{part}")
+    n = max(4, round(share * n_calls))
     steps = sorted({1 + round(at * (n_calls - 1) / max(1, n - 1)) for at in range(n)})[part::n_parts]
     result: dict[str, Any] = {"calls": n_calls, "tried": len(steps), "consistent": 0, "equal": 0, "stuck": []}
     for step in steps:

@@ -17,7 +17,7 @@ ROWS = (
         number=2,
         fault="killed between two files of a visit",
         promise="the manifest is written last and is the commit mark",
-        test="exit before system calls that write, spread over the whole run",
+        test="exit before each system call of a run that writes",
         measure=kills.ended_at_each_write,
     ),
     Promise(

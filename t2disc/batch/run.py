@@ -130,7 +130,7 @@ def _write_index(
     """Write what the next run may take as known."""
     pairs = zip(plan, records, strict=True)
     facts = [visit_facts(planned, record, settings.out, index) for planned, record in pairs]
-    now = replace(index, visits={each.key: each for each in facts}, inputs=input_facts(plan))
+    now = replace(index, visits={each.key: each for each in facts}, inputs=input_facts(plan, records))
     store.write_index(settings.out, now)
 
 

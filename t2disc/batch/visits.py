@@ -23,7 +23,7 @@ _NOT_DRAWN = "pictures could not be drawn"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisitTask:
-    """A visit to be measured; ``basis`` of its inputs was told when it was planned."""
+    """A visit to be measured; ``basis`` of its inputs, where it was told when the visit was planned."""
 
     visit: Visit
     settings: RunSettings
@@ -36,6 +36,7 @@ class VisitTask:
 
     def do(self) -> Done:
         """Measure the visit and put its outputs in place: its maps and numbers, or its refusal."""
+        basis = self.basis or study.visit_basis(self.visit, self.settings.protocol, self.settings.label_folders)
         try:
             result = self.settings.analyse(self.visit, self.settings.protocol, self.settings.label_folders)
         except (InstallError, StoreError):
@@ -47,7 +48,7 @@ class VisitTask:
         pictures, remarks = _draw(result) if self.settings.with_figures else ((), ())
         record = replace(
             study.visit_record(result, remarks),
-            basis=self.basis,
+            basis=basis,
             provenance=study.visit_provenance(self.settings.protocol),
         )
         return self._publish((*maps, *pictures, store.record_file(record)), remarks)
@@ -185,17 +186,20 @@ def visit_facts(planned: Planned, record: store.VisitRecord, out: Path, index: s
     )
 
 
-def input_facts(plan: Sequence[Planned]) -> dict[str, InputFacts]:
-    """Return what the inputs of every visit told, by the stamp of its files."""
+def input_facts(plan: Sequence[Planned], records: Sequence[store.VisitRecord] = ()) -> dict[str, InputFacts]:
+    """Return what the inputs of every visit told, when it was planned or measured, by the stamp of its files."""
+    told = {record.key: record.basis for record in records}
+    bases = ((planned.visit, planned.wanted.basis or told.get(planned.visit.key)) for planned in plan)
     return {
-        planned.visit.stamp: InputFacts(planned.wanted.basis.images_sha256, planned.visit.acquisition_date)
-        for planned in plan
-        if planned.visit.stamp is not None and planned.wanted.basis is not None
+        visit.stamp: InputFacts(basis.images_sha256, visit.acquisition_date)
+        for visit, basis in bases
+        if visit.stamp is not None and basis is not None
     }
 
 
 def _plan(visit: Visit, settings: RunSettings, folders: study.LabelFolders, index: store.StudyIndex) -> Planned:
-    earlier, wanted = _earlier(visit, settings.out, index), _wanted(visit, settings, folders, index)
+    earlier = _earlier(visit, settings.out, index)
+    wanted = _wanted(visit, settings, folders, index, has_earlier=earlier is not None)
     return Planned(visit=visit, decision=decide(earlier, wanted), wanted=wanted, earlier=earlier)
 
 
@@ -220,8 +224,11 @@ def lacks_pictures(record: store.VisitRecord) -> bool:
     return any(note.startswith(_NOT_DRAWN) for note in record.notes)
 
 
-def _wanted(visit: Visit, settings: RunSettings, folders: study.LabelFolders, index: store.StudyIndex) -> Wanted:
-    basis = study.visit_basis(visit, settings.protocol, folders, index.inputs)
+def _wanted(
+    visit: Visit, settings: RunSettings, folders: study.LabelFolders, index: store.StudyIndex, *, has_earlier: bool
+) -> Wanted:
+    """Return what a run would use; a first result is needed whatever its inputs are, and its child reads them."""
+    basis = study.visit_basis(visit, settings.protocol, folders, index.inputs) if has_earlier else None
     return Wanted(
         basis=basis,
         index_level=visit.index_level,

@@ -50,8 +50,8 @@ def find_visits(
     key
         Key of the pseudonyms of a heap; by default that of the study (environment or file).
     known
-        What files told once, by their stamp: they are not opened again for the day of their acquisition. The files of
-        a heap always are, for they tell whose they are.
+        What files told once, by their stamp: they are not opened again for the day of their acquisition. The headers
+        of a heap's files always are read, for they tell whose they are.
 
     Raises
     ------

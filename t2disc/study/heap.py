@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from t2disc.errors import DicomUnreadable, LayoutUnclear, NameCollision
 from t2disc.model import Visit
+from t2disc.store import files_stamp
 from t2disc.study.layout import CORRECTIONS, list_folder
 from t2disc.study.order import usual_day
 from t2disc.study.participants import index_levels, read_participants
@@ -51,6 +52,7 @@ def visits_of_heap(study_dir: Path, key: PseudonymKey, ignore: Collection[Path] 
             files=tuple(path for path, _ in owned),
             acquisition_date=usual_day(identity.acquisition_date for _, identity in owned),
             index_level=levels.get(names[patient_id]),
+            stamp=files_stamp(path for path, _ in owned),
         )
         for patient_id, own in patients.items()
         for session_id, owned in _by_day(own)
