@@ -20,6 +20,7 @@ from t2disc.errors import ProtocolInvalid
 from t2disc.model import EchoMotion, EchoShift, EchoStack, EchoState, Flag, Visit
 from t2disc.model.protocol import Protocol, RegisterSettings
 from t2disc.register import align_echoes
+from t2disc.register.inplane import _interpolated
 from t2disc.simulate import SIZES, PoseRecipe, Scan, default_study, simulate_scan
 from t2disc.simulate.grid import rotation
 from t2disc.store.tables import VISIT_COLUMNS, VisitRow
@@ -319,3 +320,21 @@ def test_echoes_that_could_not_be_measured_are_noted(monkeypatch, tmp_path):
     visit = Visit(participant_id="sub-1", session_id="ses-1", folder=tmp_path)
     notes = visit_record(analyse_visit(visit, Protocol.model_validate({"segment": {"automatic": False}}))).notes
     assert "motion against the first echo could not be measured: echoes 3, 4" in notes
+
+
+# ------------------------------------------------------------------------------------------------ interpolation
+@given(
+    shape=st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9)),
+    turn=st.floats(-1.0, 1.0),
+    shift=st.tuples(st.floats(-12, 12), st.floats(-12, 12)),
+    seed=st.integers(0, 99),
+)
+def test_images_are_interpolated_as_scipy_does_it(shape, turn, shift, seed):
+    images = np.random.default_rng(seed).random(shape, dtype=np.float32)
+    c, s = np.cos(turn), np.sin(turn)
+    matrix, start = np.array([[c, -s], [s, c]]), np.array(shift)
+    x, y = np.ogrid[: shape[1], : shape[2]]
+    places = [matrix[row, 0] * x + matrix[row, 1] * y + start[row] for row in (0, 1)]
+    for image, found in zip(images, _interpolated(images, places), strict=True):
+        expected = ndimage.affine_transform(image, matrix, start, order=1, mode="nearest", output=np.float32)
+        np.testing.assert_allclose(found, expected, atol=2e-6)

@@ -67,7 +67,9 @@ class Earlier:
 class Wanted:
     """What a run would make a visit's outputs from, and whether it would draw."""
 
-    basis: Basis | None  # None where the inputs cannot be told, or need not be: a first result is made whatever they are
+    basis: (
+        Basis | None
+    )  # None where the inputs cannot be told, or need not be: a first result is made whatever they are
     index_level: str | None = None
     with_pictures: bool = False
     is_asked: bool = True  # False where others alone were asked for
