@@ -25,7 +25,7 @@ path or a header value of a patient.
     │   │                               labels-scheme-unknown · labels-without-outlines · labels-mirrored
     │   ├── FitError                    noise-unknown · train-unsuited
     │   └── MatchError                  no-common-level · orientation-differs · quantity-differs
-    │                                   levels-slipped · visits-unalike
+    │                                   levels-slipped · visits-unalike · same-images
     ├── StudyError                      study-not-found · no-visits · layout-unclear · name-collision
     │                                   participants-invalid · visit-order-unknown · pseudonym-key-missing
     ├── UsageError                      protocol-invalid · model-unknown · argument-invalid · study-locked
@@ -449,6 +449,12 @@ class QuantityDiffers(MatchError):
     code = "quantity-differs"
     expected = "T2 at both visits, or T2* at both"
     todo = "measure the visit on its own; set [ingest] so that one sequence is chosen at both visits"
+
+
+class SameImages(MatchError):
+    code = "same-images"
+    expected = "the images of two scans"
+    todo = "find out which visit the images are of, and ask the site for those of the other"
 
 
 class LevelsSlipped(MatchError):

@@ -176,3 +176,11 @@ def test_an_audit_log_that_lost_its_end_is_found_though_its_chain_holds(study, e
     assert len(found) == (len(FIRST) if end == "lost" else 1)
     fit(study)
     assert not verify_outputs(study / "out")[1]
+
+
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_a_lock_needs_a_reason_and_blanks_are_none(study, reason):
+    assert call("lock", study / "out", "--reason", reason).exit_code == 2
+    assert not read_audit(study / "out").is_locked
+    assert call("lock", study / "out", "--reason", "release 1").exit_code == 0
+    assert fit(study, "--redo", "*", "--reason", reason).exit_code == 2

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from studies import small_study
 from test_cli_commands import call
 
+import t2disc.batch.pairs
 import t2disc.batch.visits
 from t2disc.model.protocol import (
     FitSettings,
@@ -42,6 +43,7 @@ annulus_fraction = 0.3
 schemes = ["strips"]
 """
 BASELINE, MONTH12 = "sub-P1/ses-baseline", "sub-P1/ses-month12"
+PAIR = "sub-P1/ses-month12 since ses-baseline"
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +69,7 @@ def again(study: Path, *words: object, labels: bool = True):
 
 
 def states(ended) -> dict[str, tuple[str, str]]:
-    return {each["visit"]: (each["state"], each["why"]) for each in json.loads(ended.stdout)}
+    return {each["target"]: (each["state"], each["why"]) for each in json.loads(ended.stdout)}
 
 
 def listing(folder: Path) -> dict[str, tuple[int, bytes]]:
@@ -87,9 +89,36 @@ def edit_record(study: Path, key: str, **changes: object) -> None:
 def test_a_visit_gives_the_same_bytes_by_the_settings_of_its_record_alone(study):
     before = listing(study)
     ended = again(study)
-    assert states(ended) == {BASELINE: ("same", ""), MONTH12: ("same", "")}
+    assert states(ended) == {BASELINE: ("same", ""), MONTH12: ("same", ""), PAIR: ("same", "")}
     assert ended.exit_code == 0
     assert listing(study) == before
+
+
+def test_a_pair_is_made_again_with_its_own_coefficients_or_not_tried(study):
+    protocol = study / "protocol.toml"
+    protocol.write_text(UNUSUAL + "[repeatability]\nrc_pct = { NP = 9.0 }\n")
+    call("fit", study, "-o", study / "out", "--labels", study / "labels", "--jobs", "0", "--protocol", protocol)
+    assert states(again(study))[PAIR] == ("not tried", "other settings of [repeatability] (give the protocol file)")
+    assert states(again(study, "--protocol", protocol))[PAIR] == ("same", "")
+
+
+def test_a_pair_with_other_numbers_is_named(study, monkeypatch):
+    real = t2disc.batch.pairs.study.pair_record
+    other = t2disc.batch.visits.replace
+    monkeypatch.setattr("t2disc.study.pair_record", lambda *a: other(real(*a), reason="another code"))
+    told = {each["target"]: each for each in json.loads(again(study).stdout)}
+    assert told[PAIR]["state"] == "differs"
+    assert told[PAIR]["files"] == ["sub-P1_ses-baseline_ses-month12_desc-change_record.json"]
+    assert told[BASELINE]["state"] == "same"
+
+
+def test_a_pair_that_was_damaged_or_lost_is_not_tried(study):
+    record = next((study / "out" / "sub-P1" / "pairs").rglob("*_record.json"))
+    content = record.read_bytes()
+    record.write_bytes(content.replace(b"correlation", b"Correlation", 1))
+    assert states(again(study))[PAIR][0] == "not tried"
+    record.write_bytes(content.replace(b'"version": "0', b'"version": "9', 1))
+    assert states(again(study))[PAIR][1].startswith("measured by version 9")
 
 
 def test_the_protocol_given_now_changes_nothing_of_what_the_record_tells(study):
@@ -100,6 +129,7 @@ def test_the_protocol_given_now_changes_nothing_of_what_the_record_tells(study):
 def test_child_processes_give_the_same_bytes(study):
     ended = call("reproduce", study / "out", "--study", study, "--labels", study / "labels", "--jobs", "2")
     assert "2 visits measured again: 2 with the same bytes, 0 with others; 0 not tried." in ended.stdout
+    assert "1 pair measured again: 1 with the same bytes, 0 with others; 0 not tried." in ended.stdout
     assert ended.exit_code == 0
 
 
@@ -131,10 +161,15 @@ def test_other_numbers_are_named_by_their_files(study, monkeypatch):
 VISIT_RECORD = t2disc.batch.visits.study.visit_record
 
 
-def test_libraries_that_have_changed_are_named_where_bytes_differ(study):
-    provenance = json.loads(next((study / "out" / BASELINE).glob("*_record.json")).read_text())["provenance"]
-    provenance["software"]["numpy"] = "1.0.0"
-    edit_record(study, BASELINE, provenance=provenance)
+def test_libraries_that_have_changed_are_named_and_alone_make_no_difference(study):
+    record = json.loads(next((study / "out" / BASELINE).glob("*_record.json")).read_text())
+    record["provenance"]["software"]["numpy"] = "1.0.0"
+    edit_record(study, BASELINE, provenance=record["provenance"])
+    ended = again(study)
+    state, why = states(ended)[BASELINE]
+    assert (state, ended.exit_code) == ("same", 0)
+    assert why.startswith("but for the versions that the record tells: numpy 1.0.0 -> ")
+    edit_record(study, BASELINE, notes=[*record["notes"], "another number"])
     state, why = states(again(study))[BASELINE]
     assert state == "differs"
     assert why.startswith("other software: numpy 1.0.0 -> ")
@@ -145,7 +180,7 @@ def test_libraries_that_have_changed_are_named_where_bytes_differ(study):
     [
         ("an input", "other files than at the last run"),
         ("labels", "other labels"),
-        ("an output", "outputs were changed, added or lost since they were published"),
+        ("an output", "outputs were changed, added or lost since they were published; t2disc verify names them"),
         ("no record", "no result"),
         ("version", "measured by version 0.0.1, this is "),
         ("no provenance", "its record does not tell all it was made from; t2disc fit --redo measures it anew"),
@@ -198,8 +233,15 @@ def test_a_pattern_that_may_be_a_headers_words_is_withheld_and_asked_for(study):
     assert "series_description" not in record.provenance.settings["ingest"]
     state, why = states(again(study))[BASELINE]
     assert state == "not tried"
-    assert why.endswith("(the record withholds ingest.series_description; give --protocol)")
+    assert why.endswith("(the record withholds ingest.series_description: give the protocol file it was measured by)")
     assert again(study, "--protocol", protocol).exit_code == 0
+
+
+def test_labels_from_a_folder_are_asked_for(study):
+    ended = call("reproduce", study / "out", "--study", study, "--jobs", "0", "--json")
+    state, why = states(ended)[BASELINE]
+    assert state == "not tried"
+    assert why == "other labels (it was measured with labels from a folder: give --labels)"
 
 
 def test_a_folder_without_results_is_refused(tmp_path):

@@ -65,6 +65,28 @@ def test_verify_names_what_was_changed_and_whose_inputs_differ(study):
     assert [each["what"] for each in told["findings"]] == ["changed"]
 
 
+def test_verify_tells_by_its_exit_code_that_an_input_differs_though_all_outputs_are_whole(study):
+    image = sorted((study / "P1" / "month12" / "scan").iterdir())[0]
+    image.write_bytes(image.read_bytes()[:-1] + b"x")
+    assert call("verify", study / "out", "--study", study, "--labels", study / "labels").exit_code == 4
+    assert call("verify", study / "out").exit_code == 0
+
+
+def test_explain_and_status_tell_grades_and_explain_what_is_to_be_reviewed_of_pairs(study):
+    (study / "p.toml").write_text('[checks.scan]\nfield_strength_t = { expected = 9.4, severity = "major" }\n')
+    fit(study, "--protocol", study / "p.toml")
+    lines = call("explain", study / "out", "sub-P1/ses-month12").stdout.splitlines()
+    assert any(line.startswith("grade: non-evaluable: ") for line in lines)
+    assert any(line.startswith("sub-P1/ses-month12 since ses-baseline: ") for line in lines)
+    assert any(line.startswith("made with python ") for line in lines)
+    told = json.loads(call("status", study / "out", "--json").stdout)
+    assert [each["grade"] for each in told] == ["non-evaluable"] * 3
+    assert "non-evaluable" in call("status", study / "out").stdout
+    (study / "out" / "visits.tsv").write_text("no table")
+    assert json.loads(call("status", study / "out", "--json").stdout)[0]["grade"] is None
+    assert call("explain", study / "out", "sub-P1/ses-month12").exit_code == 0
+
+
 def test_explain_tells_why_a_visit_was_refused_and_what_was_used_of_another(study):
     refused = call("explain", study / "out", "sub-P1/ses-month24").stdout
     assert "quarantined" in refused

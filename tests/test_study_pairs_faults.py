@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from studies import label_map, small_study, sound_visit
 
 from t2disc.batch import RunSettings, run_study
 from t2disc.errors import ProtocolInvalid
-from t2disc.model.protocol import IngestSettings, Protocol
+from t2disc.model.protocol import IngestSettings, Protocol, StudySettings
 from t2disc.store import sweep_leftovers
 from t2disc.study import Pair, find_visits, pair_basis, pairs_of, read_protocol
 
@@ -67,6 +69,20 @@ def test_t2_and_t2_star_are_not_subtracted(study):
         assert (row.change.change_ms == row.change.change_ms) is is_told
         assert row.change.followup_t2_median_ms > 0
     assert {row.followup_session_id for row in outcome.summary.changes} == {"ses-month12", "ses-month18"}
+
+
+def test_the_images_of_the_baseline_at_follow_up_are_no_change_of_nothing(study):
+    shutil.rmtree(study / "P1" / "month12")
+    for number, path in enumerate(sorted((study / "P1" / "baseline" / "scan").iterdir())):
+        copy = study / "P1" / "month12" / "elsewhere" / f"other-name-{number}"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    outcome = run(study, Protocol(study=StudySettings(visit_order=("baseline", "month12"))))
+    assert outcome.summary.changes
+    for row in outcome.summary.changes:
+        assert row.codes == ("same-images",)
+        assert math.isnan(row.change.change_ms)
+    assert "the same images in 2 visits: sub-P1/ses-baseline, sub-P1/ses-month12" in outcome.warnings
 
 
 @pytest.mark.parametrize("line", ['retest_visit = ""', 'retest_visit = "ses-"', 'rc_pct = { "NP " = 5.0 }'])

@@ -5,7 +5,7 @@ from t2disc.batch.faults import as_refusal
 from t2disc.batch.limits import usable_cores
 from t2disc.batch.plan import Decision, Earlier, Wanted, decide
 from t2disc.batch.progress import Reporter
-from t2disc.batch.reproduce import Reproduced, reproduce_visits
+from t2disc.batch.reproduce import Reproduced, reproduce_results
 from t2disc.batch.run import StudyOutcome, run_study
 from t2disc.batch.settings import RunSettings
 from t2disc.batch.shards import Shard
@@ -32,7 +32,7 @@ __all__ = [
     "lock_study",
     "plan_visits",
     "rebuild_index",
-    "reproduce_visits",
+    "reproduce_results",
     "run_study",
     "survey",
     "usable_cores",

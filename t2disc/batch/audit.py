@@ -12,6 +12,7 @@ from pathlib import Path
 from t2disc import store
 from t2disc.batch.plan import Decision
 from t2disc.batch.visits import Planned
+from t2disc.errors import ArgumentInvalid
 from t2disc.store.audit import Action
 
 USER_VARIABLE = "T2DISC_USER"
@@ -39,9 +40,13 @@ def lock_study(out: Path, author: Author, *, unlock: bool = False) -> None:
 
     Raises
     ------
+    ArgumentInvalid
+        ``argument-invalid``: no reason is given.
     StoreError
         ``output-busy``, ``disk-full``, ``permission-denied``, ``write-failed`` or ``audit-damaged``.
     """
+    if not author.reason.strip():
+        raise ArgumentInvalid("a lock or unlock without a reason", expected="why, in a few words, with --reason")
     action: Action = "unlock" if unlock else "lock"
     with store.output_lock(out):
         store.take_up_audit(out)

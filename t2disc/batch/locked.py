@@ -25,5 +25,5 @@ def refuse_locked(out: Path, what: str, reason: str) -> None:
     StudyLocked
         ``study-locked``.
     """
-    if not reason and store.read_audit(out).is_locked:
+    if not reason.strip() and store.read_audit(out).is_locked:
         raise StudyLocked(f"a locked study of which {what}")

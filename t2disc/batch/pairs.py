@@ -27,6 +27,7 @@ class PairTask:
     pair: study.Pair
     settings: RunSettings
     basis: store.PairBasis | None
+    into: Path | None = None  # where the result goes, unless beside the visits
 
     @property
     def key(self) -> str:
@@ -52,7 +53,7 @@ class PairTask:
         return self._publish((store.pair_record_file(study.failed_pair_record(self.pair, fault, None)),))
 
     def _publish(self, files: tuple[store.StoredFile, ...], remarks: tuple[str, ...] = ()) -> Done:
-        folder = store.pair_folder(self.settings.out, *self.pair.names)
+        folder = store.pair_folder(self.into or self.settings.out, *self.pair.names)
         return Done(written=store.publish_visit(folder, files), remarks=remarks)
 
 

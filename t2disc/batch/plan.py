@@ -121,14 +121,19 @@ def _reasons_to_pair(earlier: EarlierPair, now: PairBasis | None, with_pictures:
         return
     if not earlier.is_whole:
         yield "outputs were changed, added or lost since the last run"
+    yield from pair_differences(before, now)
+    if earlier.has_pictures != with_pictures:
+        yield "pictures asked for" if with_pictures else "pictures no longer asked for"
+
+
+def pair_differences(before: PairBasis, now: PairBasis) -> Iterator[str]:
+    """Yield in words what differs between what a pair's result was made from and what would be used now."""
     if before.baseline_sha256 != now.baseline_sha256:
         yield "the baseline has changed"
     if before.followup_sha256 != now.followup_sha256:
         yield "the follow-up has changed"
     if before.settings_sha256 != now.settings_sha256:
         yield "other settings of [repeatability]"
-    if earlier.has_pictures != with_pictures:
-        yield "pictures asked for" if with_pictures else "pictures no longer asked for"
 
 
 def _reasons_to_run(earlier: Earlier, now: Basis | None) -> Iterator[str]:

@@ -111,7 +111,7 @@ def _run_shard(shard: Shard, visits: Sequence[Visit], settings: RunSettings, rep
 
 def _refuse_locked(plan: Sequence[Planned], settings: RunSettings) -> None:
     if n_changing := sum(planned.decision.action != "skip" for planned in plan):
-        refuse_locked(settings.out, f"{n_changing} visits would be measured", settings.reason)
+        refuse_locked(settings.out, f"{n_changing} visit{'s' * (n_changing > 1)} would be measured", settings.reason)
 
 
 @contextmanager

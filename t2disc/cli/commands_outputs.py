@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from t2disc.cli.exits import coded_exits
-from t2disc.cli.options import AsJson, Jobs, Labels, Only, Outputs, ProtocolFile, open_log
+from t2disc.cli.options import AsJson, Jobs, Labels, OnlyThese, Outputs, ProtocolFile, Withheld, open_log
 
 
 def status(
@@ -33,7 +33,9 @@ def verify(
     protocol: ProtocolFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read every file of OUT again and name those that are not as published; exit code 4 where there is one."""
+    """Read every file of OUT again and name those that are not as published; exit code 4 where there is one, or where
+    an input differs from the one that was measured.
+    """
     with coded_exits(study):
         open_log()
         from t2disc.cli.jobs import changed_inputs
@@ -53,12 +55,14 @@ def reproduce(
         typer.Option("--study", exists=True, file_okay=False, help="Study folder that the results were made from."),
     ],
     labels: Labels = None,
-    protocol: ProtocolFile = None,
-    only: Only = [],  # noqa: B006 - typer copies it
+    protocol: Withheld = None,
+    only: OnlyThese = [],  # noqa: B006 - typer copies it
     jobs: Jobs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure visits again from what their records tell and compare every byte; exit code 4 unless all are the same."""
+    """Measure visits and pairs again from what their records tell, and compare every byte; exit code 4 unless all are
+    the same.
+    """
     with coded_exits(study):
         open_log()
         from t2disc.cli.reproducing import run_reproduce

@@ -42,7 +42,8 @@ MEANINGS = {
     ExitCode.INTERNAL: "internal error",
     ExitCode.USAGE: "usage, protocol file, or the study folder or its labels as a whole",
     ExitCode.QUARANTINED: "some visits quarantined, the others done",
-    ExitCode.ENVIRONMENT: "environment (disk full, output folder in use, no permission, damaged installation)",
+    ExitCode.ENVIRONMENT: "environment (disk full, output folder in use, no permission, damaged installation), or, of "
+    "verify and reproduce, results that are not as they were",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
     ExitCode.TERMINATED: "terminated (SIGTERM)",
 }

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from t2disc.cli.exits import ExitCode
-from t2disc.errors import StudyNotFound
+from t2disc.errors import OutputsDamaged, StudyNotFound
 
 if TYPE_CHECKING:
     from t2disc.batch import Planned, Surveyed
+    from t2disc.model import Grade
     from t2disc.store import VisitRecord
 
 
@@ -65,12 +67,14 @@ def run_status(out: Path, *, as_json: bool) -> ExitCode:
     visits = survey(out)
     if not visits:
         raise _empty()
+    grades = _grades(out)
     if as_json:
-        print_json([_status_tree(each) for each in visits])
+        print_json([_status_tree(each, grades.get(each.facts.key)) for each in visits])
     else:
-        heads = ("visit", "state", "code", "date", "discs", "to review", "version")
+        heads = ("visit", "state", "code", "date", "discs", "to review", "grade", "version")
         console = stdout_console()
-        console.print(plain_table("State of every visit", heads, [_status_row(each) for each in visits]))
+        rows = [_status_row(each, grades.get(each.facts.key)) for each in visits]
+        console.print(plain_table("State of every visit", heads, rows))
         counts = Counter(_state(each) for each in visits)
         told = ", ".join(f"{n} {state}" for state, n in sorted(counts.items()))
         console.print(f"{counted(len(visits), 'visit')}: {told}")
@@ -81,16 +85,26 @@ def _state(each: Surveyed) -> str:
     return each.facts.status if each.is_whole else f"{each.facts.status}, not as published"
 
 
-def _status_row(each: Surveyed) -> tuple[str, ...]:
-    facts = each.facts
-    cells = (facts.code, facts.acquisition_date, str(facts.n_discs), facts.review_codes, facts.version)
+def _grades(out: Path) -> Mapping[str, Grade | None]:
+    """Return the grades that the tables tell, which a run without shards has written; none where they are damaged."""
+    from t2disc.store import read_grades
+
+    with suppress(OutputsDamaged):
+        return read_grades(out).grades
+    return {}
+
+
+def _status_row(each: Surveyed, grade: Grade | None) -> tuple[str, ...]:
+    facts, word = each.facts, grade.word if grade else ""
+    cells = (facts.code, facts.acquisition_date, str(facts.n_discs), facts.review_codes, word, facts.version)
     return (facts.key, _state(each), *(cell or "-" for cell in cells))
 
 
-def _status_tree(each: Surveyed) -> dict[str, Any]:
+def _status_tree(each: Surveyed, grade: Grade | None) -> dict[str, Any]:
     facts, told = asdict(each.facts), ("code", "acquisition_date", "n_discs", "version", "index_level")
     codes = each.facts.review_codes.split(",") if each.facts.review_codes else []
     own = {"visit": each.facts.key, "state": each.facts.status, "as_published": each.is_whole, "review_codes": codes}
+    own["grade"] = grade.word if grade else None
     return own | {name: facts[name] for name in told}
 
 
@@ -113,7 +127,7 @@ def run_verify(out: Path, inputs: Mapping[str, str] | None, *, as_json: bool) ->
         console.print(f"{counted(n_files, 'file')} looked at, {len(findings)} not as published.")
         if inputs is not None:
             console.print(f"Inputs of {counted(len(inputs), 'visit')} differ from those of the results.")
-    return ExitCode.ENVIRONMENT if findings else ExitCode.DONE
+    return ExitCode.ENVIRONMENT if findings or inputs else ExitCode.DONE
 
 
 def run_explain(out: Path, key: str) -> ExitCode:
@@ -124,9 +138,13 @@ def run_explain(out: Path, key: str) -> ExitCode:
     participant_id, _, session_id = key.partition("/")
     record = read_record(out, participant_id, session_id) if _is_key(participant_id, session_id) else None
     if record is None:
-        raise StudyNotFound("no record of such a visit", expected="sub-X/ses-Y, as t2disc status names it")
+        raise StudyNotFound(
+            "no record of such a visit",
+            expected="sub-X/ses-Y, one of those that t2disc status lists",
+            todo="run t2disc status on this folder, and copy the name from there",
+        )
     console = stdout_console()
-    for line in _explanation(record):
+    for line in (*_explanation(record), *_judged(out, record)):
         console.print(line, markup=False, soft_wrap=True)
     return ExitCode.DONE
 
@@ -156,6 +174,22 @@ def _explanation(record: VisitRecord) -> list[str]:
         software = record.provenance.software
         lines.append(f"made with {', '.join(f'{name} {version}' for name, version in software.items())}")
     return lines
+
+
+def _judged(out: Path, record: VisitRecord) -> Iterator[str]:
+    """Yield the visit's grade, and what is to be seen of the pairs that it is part of."""
+    from t2disc.store import read_pair_record, recorded_pairs
+
+    if (grade := _grades(out).get(record.key)) is not None:
+        yield f"grade: {': '.join((grade.word, *filter(None, ['; '.join(grade.reasons)])))}"
+    for names in recorded_pairs(out):
+        pair = read_pair_record(out, *names)
+        if pair is None or record.participant_id != names[0] or record.session_id not in names[1:]:
+            continue
+        yield f"{pair.key}: {f'not matched [{pair.code}] {pair.reason}' if pair.code else 'matched'}"
+        for match in pair.matches:
+            if match.codes:
+                yield f"  to review: {match.level} {', '.join(match.codes)}"
 
 
 def run_lock(out: Path, reason: str, *, unlock: bool) -> ExitCode:

@@ -50,6 +50,19 @@ Only = Annotated[
     list[str],
     typer.Option("--only", metavar="VISIT", help="Leave all others as they are: sub-X, ses-Y or sub-X/ses-Y; * and ?."),
 ]
+OnlyThese = Annotated[
+    list[str],
+    typer.Option("--only", metavar="VISIT", help="Measure these alone: sub-X, ses-Y or sub-X/ses-Y; * and ?."),
+]
+Withheld = Annotated[
+    Path | None,
+    typer.Option(
+        "--protocol",
+        exists=True,
+        dir_okay=False,
+        help="Protocol file: of it [repeatability] is used, and what records withhold; all else stands in the records.",
+    ),
+]
 Reason = Annotated[
     str, typer.Option("--reason", help="Why the study is run again, for its audit log; a locked study needs one.")
 ]

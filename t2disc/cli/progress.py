@@ -30,6 +30,7 @@ class RunProgress:
         self._log = RunLog(command)
         self._out = out
         self._is_begun = False
+        self._skipped: set[str] = set()
 
     def __enter__(self) -> RunProgress:
         log.addHandler(self._log)
@@ -58,20 +59,24 @@ class RunProgress:
     def visit_planned(self, visit: Visit, decision: Decision) -> None:
         """Log a visit's key, and why it runs or not."""
         log.info("%s: %s (%s)", visit.key, decision.action, decision.why)
+        if decision.action == "skip":
+            self._skipped.add(visit.key)
 
     def visit_warned(self, visit: Visit, text: str) -> None:
         """Log what should be looked at."""
         log.warning("%s: %s", visit.key, text)
 
     def visit_finished(self, record: VisitRecord, effort: Effort, compared: str) -> None:
-        """Log how a visit ended, and whether its result is new."""
+        """Log how a visit ended, and whether its result is new; of one that was left alone enough has been told."""
+        self._bar.update(self._task, advance=1, description=record.key)
+        if record.key in self._skipped and record.is_done:
+            return
         if record.is_done:
             log.info("%s: done in %s, %d discs; %s", record.key, _cost(effort), len(record.levels), compared)
         else:
             log.warning("%s: quarantined [%s] %s; %s", record.key, record.code, record.reason, compared)
         for note in record.notes:
             log.info("%s: note: %s", record.key, note)
-        self._bar.update(self._task, advance=1, description=record.key)
         self._log.save_now_and_then(self._out)
 
     def pairs_started(self, n_pairs: int) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def run_reproduce(request: FitRequest) -> ExitCode:
     """Measure visits again in a temporary folder, and print how each compares with its result."""
     from t2disc import study
-    from t2disc.batch import reproduce_visits
+    from t2disc.batch import reproduce_results
 
     refuse_empty(request.out)
     protocol = study.read_protocol(request.protocol_file)
@@ -26,19 +26,19 @@ def run_reproduce(request: FitRequest) -> ExitCode:
     visits = find_study(request, protocol, key)
     told: list[Reproduced] = []
     with TemporaryDirectory(prefix="t2disc-") as scratch:
-        for each in reproduce_visits(visits, settings_for(request, protocol), Path(scratch)):
+        for each in reproduce_results(visits, settings_for(request, protocol), Path(scratch)):
             told.append(each)
             if not request.as_json:
                 _show(each)
     told.sort(key=lambda each: each.key)
-    counts = Counter(each.state for each in told)
+    counts = Counter((" since " in each.key, each.state) for each in told)
     if request.as_json:
         print_json(
-            [{"visit": each.key, "state": each.state, "why": each.why, "files": list(each.files)} for each in told]
+            [{"target": each.key, "state": each.state, "why": each.why, "files": list(each.files)} for each in told]
         )
     else:
         _show_counts(counts)
-    return ExitCode.DONE if set(counts) == {"same"} else ExitCode.ENVIRONMENT
+    return ExitCode.DONE if {each.state for each in told} == {"same"} else ExitCode.ENVIRONMENT
 
 
 def _show(each: Reproduced) -> None:
@@ -50,11 +50,14 @@ def _show(each: Reproduced) -> None:
         console.print(f"  {name}", markup=False, soft_wrap=True)
 
 
-def _show_counts(counts: Counter[State]) -> None:
+def _show_counts(counts: Counter[tuple[bool, State]]) -> None:
     from t2disc.cli.show import counted, stdout_console
 
-    n_tried = counts["same"] + counts["differs"]
-    stdout_console().print(
-        f"{counted(n_tried, 'visit')} measured again: {counts['same']} with the same bytes, {counts['differs']} with "
-        f"others; {counts['not tried']} not tried. The outputs were not touched."
-    )
+    for is_pair, what in ((False, "visit"), (True, "pair")):
+        same, differs, not_tried = (counts[is_pair, state] for state in ("same", "differs", "not tried"))
+        if same or differs or not_tried:
+            stdout_console().print(
+                f"{counted(same + differs, what)} measured again: {same} with the same bytes, {differs} with others; "
+                f"{not_tried} not tried."
+            )
+    stdout_console().print("Tables are made from these alone. The outputs were not touched.")

@@ -97,6 +97,7 @@ def show_summary(console: Console, summary: StudySummary, *, with_labels: bool) 
         _line(console, f"No disc was labelled; the maps were written.{todo}")
     if summary.changes:
         console.print(_change_table(summary.changes))
+        _line(console, "RC: repeatability coefficient, the most that two scans of an unchanged disc differ by (95 %)")
         _show_matches(console, summary.changes)
     for row in summary.visits:
         if not row.record.is_done:
@@ -179,14 +180,15 @@ def _change_table(rows: Sequence[ChangeRow]) -> Table:
     """One line per disc and pair: the primary change, in the regions both visits agree on, with its interval."""
     words, numbers = (
         ("participant", "level", "role", "visit"),
-        ("T2 first", "T2", "change", "%", "95 % interval", "> RC"),
+        ("T2 first", "T2", "change", "%", "95 % interval", "RC %", "> RC"),
     )
     title = "Change of median T2 of the nucleus since the participant's first visit, ms"
     table = _table(title, words, numbers)
     for row in _primary(rows):
         change = row.change
         values = (change.baseline_t2_median_ms, change.followup_t2_median_ms, change.change_ms, change.change_pct)
-        cells = (*map(_one_decimal, values), _interval(change), _yes_no(change.exceeds_rc))
+        coefficient = _one_decimal(change.repeatability.rc_pct)
+        cells = (*map(_one_decimal, values), _interval(change), coefficient, _yes_no(change.exceeds_rc))
         table.add_row(row.participant_id, change.level, row.role, row.followup_session_id, *cells)
     return table
 

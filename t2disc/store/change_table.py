@@ -77,6 +77,7 @@ MATCH_WORDS = {
 _PAIR_WORDS = {
     "no-common-level": "No disc was found at both visits",
     "orientation-differs": "Slices run in another direction at follow-up",
+    "same-images": "the very images of the baseline at follow-up: no change is told",
     "quantity-differs": "T2 at one visit and T2* at the other: no change is told",
     "levels-slipped": "The images fit when one visit's levels are moved by one: no change is told",
     "visits-unalike": "The bones do not look like one person's: no change is told",

@@ -25,18 +25,20 @@ class StoredGrades:
     ----------
     checks
         Every check of every visit, in the order of the table.
+    grades
+        By study key; ``None`` of visits that have none.
     """
 
     checks: tuple[CheckRow, ...] = ()
-    _grades: Mapping[str, Grade | None] = field(default_factory=dict)  # by study key
+    grades: Mapping[str, Grade | None] = field(default_factory=dict)
 
     def knows(self, key: str) -> bool:
         """Tell whether the table of visits has a row for ``sub-X/ses-Y``."""
-        return key in self._grades
+        return key in self.grades
 
     def grade(self, key: str) -> Grade | None:
         """Return the grade of ``sub-X/ses-Y``; ``None`` where there is none."""
-        return self._grades.get(key)
+        return self.grades.get(key)
 
 
 def read_grades(out: Path) -> StoredGrades:
@@ -48,7 +50,7 @@ def read_grades(out: Path) -> StoredGrades:
         ``outputs-damaged``: a table is there and is not as t2disc writes it.
     """
     grades = dict(_visit(row) for row in _rows(out / "visits.tsv"))
-    return StoredGrades(checks=tuple(_check(row) for row in _rows(out / "checks.tsv")), _grades=grades)
+    return StoredGrades(checks=tuple(_check(row) for row in _rows(out / "checks.tsv")), grades=grades)
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from t2disc import store
-from t2disc.errors import LevelsSlipped, MatchError, QuantityDiffers, T2DiscError, VisitsUnalike
+from t2disc.errors import LevelsSlipped, MatchError, QuantityDiffers, SameImages, T2DiscError, VisitsUnalike
 from t2disc.model import Change, DiscLabels, DiscShape, Drift, MatchedLabels, VisitMatch
 
 if TYPE_CHECKING:
     from t2disc.model.protocol import RepeatabilitySettings
 
-_NOT_COMPARABLE = (LevelsSlipped, QuantityDiffers, VisitsUnalike)  # one name, but not one disc or quantity
+_NOT_COMPARABLE = (LevelsSlipped, QuantityDiffers, SameImages, VisitsUnalike)  # one name, but no change of one disc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,11 +99,18 @@ def _matched(
     from t2disc.register import carry_regions, match_visits
 
     try:
+        _require_two_scans(before.record, after.record)
         _require_one_quantity(before.record, after.record)
         match = match_visits(before, after, n_threads=n_threads)
     except MatchError as refusal:
         return None, (), refusal
     return match, carry_regions(match, before.discs, after.discs), None
+
+
+def _require_two_scans(before: store.VisitRecord, after: store.VisitRecord) -> None:
+    """Refuse the same images twice: a change of exactly nothing would pass for a finding."""
+    if before.basis and after.basis and before.basis.images_sha256 == after.basis.images_sha256:
+        raise SameImages("the very images of the baseline at follow-up")
 
 
 def _require_one_quantity(before: store.VisitRecord, after: store.VisitRecord) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -87,7 +88,7 @@ def summarise(
         discs=tuple(discs),
         changes=change_rows(records, pairs, settings),
         visits=tuple(visits),
-        warnings=tuple(warnings),
+        warnings=(*warnings, *_repeated(records)),
         sensitivities=tuple(sensitivities),
         models=tuple(models),
         checks=tuple(judged),
@@ -138,6 +139,17 @@ def _order(dates: dict[str, str | None], visit_order: Sequence[str]) -> VisitOrd
         return order_visits(dates, visit_order)
     except VisitOrderUnknown:
         return VisitOrder(session_ids=tuple(sorted(dates)), ordered_by="unknown")
+
+
+def _repeated(records: Sequence[store.VisitRecord]) -> Iterator[str]:
+    """Tell which visits were made from the same images, whatever their files are called."""
+    of_images: defaultdict[str, list[str]] = defaultdict(list)
+    for record in records:
+        if record.basis is not None:
+            of_images[record.basis.images_sha256].append(record.key)
+    for keys in of_images.values():
+        if len(keys) > 1:
+            yield f"the same images in {len(keys)} visits: {', '.join(sorted(keys))}"
 
 
 def _warnings(participant_id: str, order: VisitOrder) -> Iterator[str]:
