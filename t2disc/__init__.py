@@ -5,6 +5,7 @@ The names below are loaded when they are first used, so that ``import t2disc`` a
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from t2disc.study import find_visits
 
 __version__ = "0.1.0"
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # onnxruntime would tell its maker of every use, and mark the computer
 
 _HOME = {
     "Acquisition": "model",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import multiprocessing
 import os
 import pickle
@@ -13,7 +14,7 @@ import sys
 import textwrap
 import threading
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from shutil import copytree, ignore_patterns
 
@@ -44,7 +45,7 @@ from t2disc.errors import (
     StudyLocked,
 )
 from t2disc.model import Visit
-from t2disc.model.protocol import Protocol
+from t2disc.model.protocol import FitSettings, Protocol
 from t2disc.store import (
     AUDIT,
     AuditEntry,
@@ -315,7 +316,7 @@ def test_a_scheduler_without_workers_is_told(dask, sound, tmp_path, monkeypatch)
 def parcel(sound: Path, **changes: object) -> bytes:
     lease = sound / "lease"
     lease.touch()
-    task = VisitTask(visit=find(sound)[0], settings=wanted(sound, sound / "out"), basis=None)
+    task = VisitTask(visit=find(sound)[0], settings=wanted(sound, sound / "out"))
     return pickle.dumps((Errand(**{"task": task, "folder": sound, "lease": lease} | changes), Limits()))
 
 
@@ -336,7 +337,7 @@ def test_a_worker_that_would_do_something_else_is_told(sound, version, changes, 
 
 
 def test_what_a_worker_tells_is_small(sound, tmp_path):
-    task = VisitTask(visit=find(sound)[0], settings=wanted(sound, tmp_path), basis=None)
+    task = VisitTask(visit=find(sound)[0], settings=wanted(sound, tmp_path))
     told = run_errand(__version__, parcel(sound, task=task), False)
     assert isinstance(told.done, Done)
     assert told.done.written
@@ -449,9 +450,53 @@ def test_what_shards_left_for_the_audit_log_is_told_once_though_a_run_was_cut_of
     leave_audit(tmp_path, [later])
     take_up_audit(tmp_path)
     assert read_audit(tmp_path).entries == (entry, later)
-    next(iter(left)).write_bytes(b"[{]")
-    with pytest.raises(AuditDamaged):
-        take_up_audit(tmp_path)
+
+
+def test_what_shards_left_is_told_in_the_order_of_its_states_whatever_their_clocks_say(tmp_path):
+    first = AuditEntry(who="a", utc="2026-01-09T00:00:00.000Z", action="run", target="sub-A/ses-1", after_sha256="1")
+    second = replace(first, who="b", utc="2026-01-02T00:00:00.000Z", before_sha256="1", after_sha256="2")
+    third = replace(first, who="c", utc="2026-01-01T00:00:00.000Z", before_sha256="2", after_sha256="1")
+    for entry in (third, first, second):
+        leave_audit(tmp_path, [entry])
+    take_up_audit(tmp_path)
+    assert read_audit(tmp_path).entries == (first, second, third)
+
+
+def test_a_shard_that_changes_back_what_another_changed_is_told_too(sound, copied, tmp_path):
+    out, whole = tmp_path / "out", Shard(number=1, n_shards=1)
+    run(copied, out, reason="first")
+    other = Protocol(fit=FitSettings(min_snr=2.0))
+    run(copied, out, shard=whole, protocol=other, reason="alice's")
+    run(copied, out, shard=whole, reason="bob's")
+    run(copied, out, shard=whole, reason="nothing to do")
+    run(copied, out, reason="carol's")
+    visits = [entry for entry in read_audit(out).entries if entry.target == "sub-P1/ses-baseline"]
+    assert [(entry.action, entry.reason) for entry in visits] == [
+        ("run", "first"),
+        ("run", "alice's"),
+        ("run", "bob's"),
+    ]
+    assert visits[1].after_sha256 == visits[2].before_sha256
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "5", "[1]", "{}", "[]", '[{"who": []}]'),
+        *(
+            json.dumps([{**asdict(AuditEntry(who="a", utc="b", action="run", target="sub-A/ses-1")), **change}])
+            for change in ({"action": "unlock"}, {"target": "."}, {"target": "../x"}, {"who": []}, {"utc": 1})
+        ),
+    ],
+)
+def test_a_note_that_no_shard_left_is_named_and_stops_a_run_before_it_begins(sound, tmp_path, content):
+    out = copytree(sound / "out", tmp_path / "out")
+    (out / ".t2disc.audit-00.json").write_text(content)
+    before = tree(out)
+    with pytest.raises(AuditDamaged, match=r"\.t2disc\.audit-00\.json") as refusal:
+        run(sound, out, redo=("*",))
+    assert "move .t2disc.audit-00.json out" in refusal.value.todo
+    assert tree(out) == before
 
 
 def test_a_shard_does_not_sweep_what_others_are_writing(sound, tmp_path):

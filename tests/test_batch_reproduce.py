@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import platform
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from test_cli_commands import call
 
 import t2disc.batch.pairs
 import t2disc.batch.visits
+import t2disc.study.visit
 from t2disc.model.protocol import (
     FitSettings,
     IngestSettings,
@@ -140,9 +144,48 @@ def test_only_those_asked_for_are_measured(study):
     assert "--only" in missed.stderr
 
 
-def test_the_treated_level_is_that_of_the_record(study):
+def test_another_treated_level_is_told(study):
     (study / "participants.tsv").write_text("participant_id\tindex_level\nP1\tL5/S1\n")
-    assert again(study).exit_code == 0
+    assert states(again(study)) == dict.fromkeys(
+        (BASELINE, MONTH12), ("not tried", "other treated level: L4/L5 -> L5/S1")
+    )
+
+
+def test_a_result_of_a_visit_that_the_study_no_longer_has_is_told(study):
+    shutil.rmtree(study / "P1" / "month12")
+    ended = again(study)
+    assert states(ended) == {BASELINE: ("same", ""), MONTH12: ("not tried", "the study has no such visit")}
+    assert ended.exit_code == 4
+
+
+def test_outputs_that_are_changed_meanwhile_are_not_the_same(study, monkeypatch):
+    real = t2disc.study.visit.load_visit
+
+    def changing(*arguments):
+        path = next((study / "out" / BASELINE).rglob("*T2map.nii.gz"))
+        path.write_bytes(path.read_bytes() + b"x")
+        return real(*arguments)
+
+    monkeypatch.setattr("t2disc.study.visit.load_visit", changing)
+    assert states(again(study))[BASELINE][0] == "differs"
+
+
+def test_what_a_record_withholds_that_there_is_not_is_passed_over(study):
+    provenance = json.loads(next((study / "out" / BASELINE).glob("*_record.json")).read_text())["provenance"]
+    edit_record(study, BASELINE, provenance=provenance | {"withheld": ["x.y", "ingest"]})
+    assert states(again(study))[BASELINE][0] == "differs"
+
+
+def test_temporary_folders_of_killed_commands_are_removed_and_those_of_others_are_not(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    machine = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+    dead, alive, foreign = (
+        tmp_path / name for name in (f"t2disc-{machine}-999999999-a", f"t2disc-{machine}-1-a", "t2disc-x-9-a")
+    )
+    for folder in (dead, alive, foreign):
+        folder.mkdir()
+    assert again(study, "--only", BASELINE).exit_code == 0
+    assert set(tmp_path.glob("t2disc-*")) == {alive, foreign}
 
 
 def test_other_numbers_are_named_by_their_files(study, monkeypatch):

@@ -129,7 +129,9 @@ def test_a_protocol_file_that_contradicts_the_dates_is_told(tmp_path):
 def test_the_log_tells_what_a_run_again_changed(tmp_path):
     folder = small_study(tmp_path)
     assert "discs; first result" in call("fit", folder).stderr
-    assert "discs; unchanged" in call("fit", folder).stderr
+    again = call("fit", folder).stderr
+    assert "sub-P1/ses-baseline: skip (nothing has changed since its last run)" in again
+    assert "sub-P1/ses-baseline: done" not in again
     result = call("fit", folder, "--model", "loglinear")
     assert re.search(r"WARNING sub-P1/ses-baseline: .*model mono -> loglinear", result.stderr)
     assert "discs; differs from the earlier result" in result.stderr

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from studies import small_study, sound_visit, tree
 
+import t2disc.ingest
+import t2disc.study
 from t2disc.batch import RunSettings, plan_visits, rebuild_index, run_study, survey
 from t2disc.errors import ArgumentInvalid
 from t2disc.model import InputFacts
@@ -21,6 +23,7 @@ from t2disc.store import (
     VisitFacts,
     files_stamp,
     folder_stamp,
+    is_whole,
     read_index,
     read_study_manifest,
     verify_outputs,
@@ -161,6 +164,49 @@ def test_an_unchanged_study_is_planned_without_reading_a_pixel_or_an_output(stud
     monkeypatch.setattr("t2disc.study.basis._of_images", fail)
     monkeypatch.setattr("t2disc.store.records.json.loads", fail)
     assert set(plan_of(study).values()) == {SKIPPED}
+
+
+def test_a_visit_left_alone_whose_labels_cannot_be_told_is_not_known_by_its_old_check_sums(study):
+    scan, label = study / "P1" / "baseline" / "scan", study / "labels" / "sub-P1_ses-baseline_dseg.nii.gz"
+    path = sorted(scan.iterdir())[0]
+    path.write_bytes(path.read_bytes()[:-1] + b"\x07")
+    second = label.with_name("sub-P1_ses-baselinex_dseg.nii.gz")
+    shutil.copy(label, second)
+    time.sleep(2.1)
+    run_study(visits_of(study), settings_of(study, only=("ses-month12",)))
+    second.unlink()
+    assert plan_of(study)["sub-P1/ses-baseline"][0] == "run"
+
+
+def test_files_that_were_away_while_a_visit_was_measured_are_not_known(study, tmp_path, monkeypatch):
+    (moved,) = sorted((study / "P1" / "baseline" / "scan").iterdir())[:1]
+    real = t2disc.study.visit_basis
+
+    def away(visit, *arguments):
+        if "baseline" in visit.key and moved.exists():
+            moved.rename(tmp_path / "away")
+        return real(visit, *arguments)
+
+    shutil.rmtree(study / "out")
+    with monkeypatch.context() as patched:
+        patched.setattr("t2disc.study.visit_basis", away)
+        patched.setattr("t2disc.ingest.load_stack", _of_whole(moved, tmp_path / "away"))
+        run_study(visits_of(study), settings_of(study))
+    assert moved.exists()
+    time.sleep(2.1)
+    assert plan_of(study)["sub-P1/ses-baseline"] == ("run", "other files than at the last run")
+
+
+def _of_whole(moved: Path, away: Path):
+    """Load a visit once its file is back: its result is sound, and not made from what its check sums tell."""
+    real = t2disc.ingest.load_stack
+
+    def load(*arguments, **keywords):
+        if away.exists():
+            away.rename(moved)
+        return real(*arguments, **keywords)
+
+    return load
 
 
 def test_of_an_unchanged_heap_headers_alone_are_read(tmp_path, monkeypatch):
@@ -324,3 +370,11 @@ def test_a_folder_of_labels_is_looked_up_once_however_many_visits_there_are(stud
     monkeypatch.setattr(Path, "iterdir", lambda path: (seen.append(path), real(path))[1])
     assert set(plan_of(study).values()) == {SKIPPED}
     assert seen.count(study / "labels") == 1
+
+
+def test_a_linked_folder_among_outputs_is_seen(study, tmp_path):
+    folder = study / "out" / "sub-P1" / "ses-baseline"
+    assert is_whole(folder)
+    (folder / "extra").symlink_to(tmp_path, target_is_directory=True)
+    assert not is_whole(folder)
+    assert [str(each) for each in verify_outputs(study / "out")[1]] == ["sub-P1/ses-baseline/extra: not listed"]

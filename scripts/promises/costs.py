@@ -22,7 +22,6 @@ from promises.staging import environment
 from t2disc import store
 from t2disc.batch import Effort, Planned, RunSettings, plan_visits
 from t2disc.batch.progress import Silent
-from t2disc.batch.visits import input_facts
 from t2disc.model import Visit
 from t2disc.model.protocol import Protocol
 from t2disc.store import VisitRecord
@@ -129,7 +128,8 @@ def _know(study: Path, settings: RunSettings) -> None:
         folder = settings.out / visit.participant_id / visit.session_id
         if record is not None:
             facts[visit.key] = store.VisitFacts.of(record, has_pictures=False, stamp=store.folder_stamp(folder))
-    store.write_index(settings.out, store.StudyIndex(visits=facts, inputs=input_facts(plan)))
+    inputs = {planned.visit.stamp: planned.inputs for planned in plan if planned.visit.stamp and planned.inputs}
+    store.write_index(settings.out, store.StudyIndex(visits=facts, inputs=inputs))
 
 
 def _visits(study: Path, out: Path, index: store.StudyIndex | None = None) -> Sequence[Visit]:

@@ -59,9 +59,8 @@ def audit_run(out: Path, plan: Sequence[Planned], author: Author) -> None:
     """Add an entry for every visit, pair and table whose published state is not the one last told of.
 
     It is called when a run has written everything, and looks at what is there: so a run that was cut off is told of
-    by the next one, and a run that changed nothing adds nothing. What shards did is told as they left it.
+    by the next one, and a run that changed nothing adds nothing. What shards left for it was taken up at the start.
     """
-    store.take_up_audit(out)
     store.append_audit(out, _changes(out, _states(out), plan, author))
 
 
@@ -76,7 +75,8 @@ def audit_shard(out: Path, plan: Sequence[Planned], pairs: Sequence[store.PairRe
 def _changes(
     out: Path, states: Iterable[tuple[str, str | None]], plan: Sequence[Planned], author: Author
 ) -> list[store.AuditEntry]:
-    before = store.read_audit(out).states
+    left = store.read_left_audit(out).entries
+    before = {**store.read_audit(out).states, **{each.target: each.after_sha256 for each in left}}
     decisions = {planned.visit.key: planned.decision for planned in plan}
     entries = []
     for target, after in states:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from t2disc.batch.executors import do_tasks
 from t2disc.batch.pairs import PairTask
 from t2disc.batch.plan import differences, pair_differences
 from t2disc.batch.settings import RunSettings
-from t2disc.batch.visits import VisitTask, asked_for
+from t2disc.batch.visits import VisitTask, asked_for, lacks_pictures
 from t2disc.errors import ProtocolInvalid
 from t2disc.model import Visit
 
@@ -37,8 +37,8 @@ def reproduce_results(visits: Sequence[Visit], settings: RunSettings, scratch: P
     """Measure visits again by the settings that their records tell, compare them again, and hold every byte against it.
 
     The outputs are only read. A visit is not tried where it has no result, where another version of t2disc measured
-    it, where its files, labels or outputs are not as they were, or where its record does not tell enough. A pair is
-    tried where both of its visits came out the same.
+    it, where its files, labels, treated level or outputs are not as they were, where the study no longer has it, or
+    where its record does not tell enough. A pair is tried where both of its visits came out the same.
 
     Parameters
     ----------
@@ -62,8 +62,9 @@ def reproduce_results(visits: Sequence[Visit], settings: RunSettings, scratch: P
     InstallError, StoreError, ExecutorError
         What concerns the whole run.
     """
-    same = set()
-    for told in _visits(asked_for(visits, settings.only, "--only"), settings, scratch):
+    same, of_key = set(), {visit.key: visit for visit in visits}
+    keys = asked_for(sorted({*store.recorded_keys(settings.out), *of_key}), settings.only, "--only")
+    for told in _visits(keys, of_key, settings, scratch):
         if told.state == "same":
             same.add(told.key)
         yield told
@@ -71,10 +72,13 @@ def reproduce_results(visits: Sequence[Visit], settings: RunSettings, scratch: P
 
 
 # ------------------------------------------------------------------------------------------------ visits
-def _visits(visits: Sequence[Visit], settings: RunSettings, scratch: Path) -> Iterator[Reproduced]:
+def _visits(
+    keys: Sequence[str], of_key: Mapping[str, Visit], settings: RunSettings, scratch: Path
+) -> Iterator[Reproduced]:
     tasks: list[VisitTask] = []
-    for visit in visits:
-        task = _visit_task(visit, settings, scratch)
+    for key in keys:
+        visit = of_key.get(key)
+        task = _visit_task(visit, settings, scratch) if visit else _not_tried(key, "the study has no such visit")
         if isinstance(task, Reproduced):
             yield task
         else:
@@ -94,6 +98,9 @@ def _visit_task(visit: Visit, settings: RunSettings, scratch: Path) -> VisitTask
         return _not_tried(visit.key, _by_another(record.version))
     if not store.is_whole(settings.out / visit.key):
         return _not_tried(visit.key, _DAMAGED)
+    if record.index_level != visit.index_level:
+        levels = f"{record.index_level or 'none'} -> {visit.index_level or 'none'}"
+        return _not_tried(visit.key, f"other treated level: {levels}")
     if record.basis is None or record.provenance is None:
         return _not_tried(
             visit.key, "its record does not tell all it was made from; t2disc fit --redo measures it anew"
@@ -105,9 +112,9 @@ def _visit_task(visit: Visit, settings: RunSettings, scratch: Path) -> VisitTask
     basis = study.visit_basis(visit, protocol, settings.label_folders)
     if why := ", ".join(differences(record.basis, basis)):
         return _not_tried(visit.key, f"{why}{_advice(record, record.basis, basis, settings)}")
-    pictures = store.has_figures(settings.out / visit.key)
+    pictures = store.has_figures(settings.out / visit.key) or lacks_pictures(record)
     own = replace(settings, out=scratch, protocol=protocol, with_figures=pictures, only=())
-    return VisitTask(visit=replace(visit, index_level=record.index_level), settings=own, basis=record.basis)
+    return VisitTask(visit=visit, settings=own)
 
 
 def _advice(record: store.VisitRecord, before: store.Basis, now: store.Basis | None, settings: RunSettings) -> str:
@@ -181,6 +188,8 @@ def _compared(key: str, folder: Path, again: Path) -> Reproduced:
     names = tuple(sorted(name for name in {**before, **now} if before.get(name) != now.get(name)))
     records = [store.read_record(each.parents[1], each.parent.name, each.name) for each in (folder, again)]
     shutil.rmtree(again, ignore_errors=True)
+    if not store.is_whole(folder):
+        return Reproduced(key=key, state="differs", why=_DAMAGED)
     if not names:
         return Reproduced(key=key, state="same")
     one, other = records

@@ -16,7 +16,7 @@ from t2disc.batch.progress import Reporter, Silent
 from t2disc.batch.settings import RunSettings
 from t2disc.batch.shards import Shard
 from t2disc.batch.tables import write_tables
-from t2disc.batch.visits import Planned, input_facts, plan_visits, run_visits, visit_facts
+from t2disc.batch.visits import Planned, VisitEnd, plan_visits, run_visits, visit_facts
 from t2disc.model import Visit
 
 if TYPE_CHECKING:
@@ -72,20 +72,21 @@ def run_study(visits: Sequence[Visit], settings: RunSettings, reporter: Reporter
         return _run_shard(settings.shard, visits, settings, reporter)
     with store.output_lock(settings.out), _swept(settings.out):
         _describe_dataset(settings.out)
+        store.take_up_audit(settings.out)
         reporter.run_started(len(visits))
         index = store.read_index(settings.out)
         plan = plan_visits(visits, settings, index)
         _refuse_locked(plan, settings)
-        ended = run_visits(plan, settings, reporter)
-        records = tuple(record for record, _ in ended)
+        ends = run_visits(plan, settings, reporter)
+        records = tuple(end.record for end in ends)
         pairs = run_pairs(study.pairs_of(records, settings.protocol.study.visit_order), settings, reporter)
         summary = _summary(records, pairs, settings.protocol)
         write_tables(summary, records, pairs, settings)
         audit_run(settings.out, plan, Author.of_this_process(settings.reason))
-        _write_index(plan, records, settings, index)
+        _write_index(plan, ends, settings, index)
         strangers = (*_strangers(settings.out, records), *_strange_pairs(settings.out, records, pairs))
         warnings = (*strangers, *summary.warnings)
-    n_skipped = sum(action == "skip" for _, action in ended)
+    n_skipped = sum(end.action == "skip" for end in ends)
     return StudyOutcome(records=records, summary=summary, warnings=warnings, n_skipped=n_skipped)
 
 
@@ -100,12 +101,12 @@ def _run_shard(shard: Shard, visits: Sequence[Visit], settings: RunSettings, rep
         reporter.run_started(len(own))
         plan = plan_visits(visits, settings, store.read_index(settings.out))
         _refuse_locked(plan, settings)
-        ended = run_visits(plan, settings, reporter)
-        records = tuple(record for record, _ in ended)
+        ends = run_visits(plan, settings, reporter)
+        records = tuple(end.record for end in ends)
         pairs = run_pairs(study.pairs_of(records, settings.protocol.study.visit_order), settings, reporter)
         audit_shard(settings.out, plan, pairs, Author.of_this_process(settings.reason))
         summary = _summary(records, pairs, settings.protocol)
-    n_skipped = sum(action == "skip" for _, action in ended)
+    n_skipped = sum(end.action == "skip" for end in ends)
     return StudyOutcome(records=records, summary=summary, warnings=summary.warnings, n_skipped=n_skipped)
 
 
@@ -125,13 +126,13 @@ def _swept(out: Path, participant_ids: Collection[str] | None = None) -> Iterato
 
 
 def _write_index(
-    plan: Sequence[Planned], records: Sequence[store.VisitRecord], settings: RunSettings, index: store.StudyIndex
+    plan: Sequence[Planned], ends: Sequence[VisitEnd], settings: RunSettings, index: store.StudyIndex
 ) -> None:
     """Write what the next run may take as known."""
-    pairs = zip(plan, records, strict=True)
-    facts = [visit_facts(planned, record, settings.out, index) for planned, record in pairs]
-    now = replace(index, visits={each.key: each for each in facts}, inputs=input_facts(plan, records))
-    store.write_index(settings.out, now)
+    pairs = tuple(zip(plan, ends, strict=True))
+    facts = [visit_facts(planned, end.record, settings.out, index) for planned, end in pairs]
+    inputs = {planned.visit.stamp: end.inputs for planned, end in pairs if planned.visit.stamp and end.inputs}
+    store.write_index(settings.out, replace(index, visits={each.key: each for each in facts}, inputs=inputs))
 
 
 def _summary(

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pickle import UnpicklingError
@@ -89,7 +90,7 @@ def _start(task: Task, faults: tuple[T2DiscError, ...], limits: Limits, running:
     context = _context()
     own, its = context.Pipe()
     process = context.Process(target=serve, args=(its,), daemon=True)
-    with _STARTING, nameless_main(), _one_thread(), _free_to_have_children():
+    with _STARTING, nameless_main(), _one_thread(), _free_to_have_children(), _without_interrupts():
         process.start()
     its.close()
     running.append(_Child(task=task, process=process, connection=own, faults=faults))
@@ -145,6 +146,20 @@ def _one_thread() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Block Ctrl-C in what is started meanwhile: a fork server that still imports would answer with a traceback."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # unblocks Ctrl-C when it starts, so it must have started
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _ready(running: Sequence[_Child], limits: Limits) -> list[_Child]:

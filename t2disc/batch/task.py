@@ -15,6 +15,7 @@ class Done:
 
     written: tuple[PurePosixPath, ...] = ()  # files that were written, below the task's folder
     remarks: tuple[str, ...] = ()  # what should be looked at
+    has_steady_inputs: bool = False  # whether its files, before and after, were those that were found for the plan
 
 
 class Task(Protocol):

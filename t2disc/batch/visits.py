@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -23,11 +23,10 @@ _NOT_DRAWN = "pictures could not be drawn"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisitTask:
-    """A visit to be measured; ``basis`` of its inputs, where it was told when the visit was planned."""
+    """A visit to be measured. The check sums of its inputs are taken where it is, right before."""
 
     visit: Visit
     settings: RunSettings
-    basis: store.Basis | None
 
     @property
     def key(self) -> str:
@@ -36,7 +35,8 @@ class VisitTask:
 
     def do(self) -> Done:
         """Measure the visit and put its outputs in place: its maps and numbers, or its refusal."""
-        basis = self.basis or study.visit_basis(self.visit, self.settings.protocol, self.settings.label_folders)
+        is_steady = study.is_as_found(self.visit)
+        basis = study.visit_basis(self.visit, self.settings.protocol, self.settings.label_folders)
         try:
             result = self.settings.analyse(self.visit, self.settings.protocol, self.settings.label_folders)
         except (InstallError, StoreError):
@@ -51,7 +51,8 @@ class VisitTask:
             basis=basis,
             provenance=study.visit_provenance(self.settings.protocol),
         )
-        return self._publish((*maps, *pictures, store.record_file(record)), remarks)
+        done = self._publish((*maps, *pictures, store.record_file(record)), remarks)
+        return replace(done, has_steady_inputs=is_steady and study.is_as_found(self.visit))
 
     def give_up(self, fault: T2DiscError) -> Done:
         """Put the refusal of the visit in the place of its outputs."""
@@ -91,6 +92,16 @@ class Planned:
     decision: Decision
     wanted: Wanted
     earlier: Earlier | None
+    inputs: InputFacts | None = None  # what its files told when it was planned, if they are those that were found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitEnd:
+    """How a visit stands after a run: its record, what was done, and what its files told, where that is sure."""
+
+    record: store.VisitRecord
+    action: Action
+    inputs: InputFacts | None = None
 
 
 def inputs_that_changed(visits: Sequence[Visit], settings: RunSettings) -> dict[str, str]:
@@ -121,58 +132,63 @@ def plan_visits(visits: Sequence[Visit], settings: RunSettings, index: store.Stu
         ``argument-invalid``: nothing is meant by what is asked for.
     """
     for name, patterns in (("--only", settings.only), ("--redo", settings.redo)):
-        _refuse_aimless(name, patterns, visits)
+        _refuse_aimless(name, patterns, [visit.key for visit in visits])
     own = visits if settings.shard is None else settings.shard.of(visits)
     folders = settings.label_folders.listed()
     plan = (_plan(visit, settings, folders, index) for visit in own)
     return tuple(planned for planned in plan if planned.wanted.is_asked or planned.earlier is not None)
 
 
-def asked_for(visits: Sequence[Visit], patterns: Sequence[str], name: str) -> tuple[Visit, ...]:
-    """Return the visits that are meant by patterns such as ``sub-X`` or ``sub-X/ses-*``; all where there are none.
+def asked_for(keys: Iterable[str], patterns: Sequence[str], name: str) -> tuple[str, ...]:
+    """Return the study keys that are meant by patterns such as ``sub-X`` or ``sub-X/ses-*``; all where there are none.
 
     Raises
     ------
     ArgumentInvalid
         ``argument-invalid``: a pattern, given as the option ``name``, that means no visit.
     """
-    _refuse_aimless(name, patterns, visits)
-    return tuple(visit for visit in visits if not patterns or _is_meant(visit, patterns))
+    known = tuple(keys)
+    _refuse_aimless(name, patterns, known)
+    return tuple(key for key in known if not patterns or _is_meant(key, patterns))
 
 
-def _refuse_aimless(name: str, patterns: Sequence[str], visits: Sequence[Visit]) -> None:
+def _refuse_aimless(name: str, patterns: Sequence[str], keys: Sequence[str]) -> None:
     for pattern in patterns:
-        if not any(_is_meant(visit, (pattern,)) for visit in visits):
+        if not any(_is_meant(key, (pattern,)) for key in keys):
             raise ArgumentInvalid(
                 f"a visit asked for with {name} that the study does not have",
                 expected="sub-X or sub-X/ses-Y, as t2disc check names them; * and ? stand for any text and letter",
             )
 
 
-def _is_meant(visit: Visit, patterns: Sequence[str]) -> bool:
-    names = (visit.key, visit.participant_id, visit.session_id)
+def _is_meant(key: str, patterns: Sequence[str]) -> bool:
+    names = (key, *key.split("/"))
     return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
 
 
-def run_visits(
-    plan: Sequence[Planned], settings: RunSettings, reporter: Reporter
-) -> tuple[tuple[store.VisitRecord, Action], ...]:
-    """Do what was decided; return the record of each visit, as it lies on disk, in their order."""
+def run_visits(plan: Sequence[Planned], settings: RunSettings, reporter: Reporter) -> tuple[VisitEnd, ...]:
+    """Do what was decided; return how each visit stands, with its record as it lies on disk, in their order."""
     of_key = {planned.visit.key: planned for planned in plan}
     for planned in plan:
         _announce(planned, settings, reporter)
-    records = {key: record for key, planned in of_key.items() if (record := _skipped(planned, settings, reporter))}
-    tasks = [
-        VisitTask(visit=planned.visit, settings=settings, basis=planned.wanted.basis)
+    ends = {
+        key: VisitEnd(record=record, action=planned.decision.action, inputs=planned.inputs)
         for key, planned in of_key.items()
-        if key not in records
-    ]
+        if (record := _skipped(planned, settings, reporter))
+    }
+    tasks = [VisitTask(visit=planned.visit, settings=settings) for key, planned in of_key.items() if key not in ends]
     before = {task.key: _record(task.visit, settings.out) for task in tasks}
     with closing(do_tasks(tasks, settings)) as every:
         for ended in every:
-            key = ended.task.key
-            records[key] = _tell(of_key[key], ended, before[key], settings, reporter)
-    return tuple((records[key], planned.decision.action) for key, planned in of_key.items())
+            planned = of_key[ended.task.key]
+            record = _tell(planned, ended, before[ended.task.key], settings, reporter)
+            inputs = _inputs(planned.visit, record.basis) if ended.done and ended.done.has_steady_inputs else None
+            ends[ended.task.key] = VisitEnd(record=record, action=planned.decision.action, inputs=inputs)
+    return tuple(ends[key] for key in of_key)
+
+
+def _inputs(visit: Visit, basis: store.Basis | None) -> InputFacts | None:
+    return None if basis is None else InputFacts(basis.images_sha256, visit.acquisition_date)
 
 
 def visit_facts(planned: Planned, record: store.VisitRecord, out: Path, index: store.StudyIndex) -> store.VisitFacts:
@@ -186,21 +202,17 @@ def visit_facts(planned: Planned, record: store.VisitRecord, out: Path, index: s
     )
 
 
-def input_facts(plan: Sequence[Planned], records: Sequence[store.VisitRecord] = ()) -> dict[str, InputFacts]:
-    """Return what the inputs of every visit told, when it was planned or measured, by the stamp of its files."""
-    told = {record.key: record.basis for record in records}
-    bases = ((planned.visit, planned.wanted.basis or told.get(planned.visit.key)) for planned in plan)
-    return {
-        visit.stamp: InputFacts(basis.images_sha256, visit.acquisition_date)
-        for visit, basis in bases
-        if visit.stamp is not None and basis is not None
-    }
-
-
 def _plan(visit: Visit, settings: RunSettings, folders: study.LabelFolders, index: store.StudyIndex) -> Planned:
     earlier = _earlier(visit, settings.out, index)
     wanted = _wanted(visit, settings, folders, index, has_earlier=earlier is not None)
-    return Planned(visit=visit, decision=decide(earlier, wanted), wanted=wanted, earlier=earlier)
+    is_sure = visit.stamp in index.inputs or (wanted.basis is not None and study.is_as_found(visit))
+    return Planned(
+        visit=visit,
+        decision=decide(earlier, wanted),
+        wanted=wanted,
+        earlier=earlier,
+        inputs=_inputs(visit, wanted.basis) if is_sure else None,
+    )
 
 
 def _earlier(visit: Visit, out: Path, index: store.StudyIndex) -> Earlier | None:
@@ -233,8 +245,8 @@ def _wanted(
         basis=basis,
         index_level=visit.index_level,
         with_pictures=settings.with_figures,
-        is_asked=not settings.only or _is_meant(visit, settings.only),
-        is_redone=_is_meant(visit, settings.redo),
+        is_asked=not settings.only or _is_meant(visit.key, settings.only),
+        is_redone=_is_meant(visit.key, settings.redo),
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line: ``arguments``, by default those of the process."""
-    from t2disc.cli.app import app
-    from t2disc.cli.exits import ending_with_a_code
+    from t2disc.cli.ending import ending_with_a_code
 
     with ending_with_a_code(is_own_process=arguments is None):
+        from t2disc.cli.app import app
+
         app(arguments, prog_name="t2disc")

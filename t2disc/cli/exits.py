@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
-from types import FrameType
 
 import typer
 
+from t2disc.cli import ending
+from t2disc.cli.ending import Terminated, unwinding
 from t2disc.cli.logs import log
 from t2disc.errors import (
     ExecutorError,
@@ -33,8 +32,8 @@ class ExitCode(IntEnum):
     USAGE = 2
     QUARANTINED = 3
     ENVIRONMENT = 4
-    INTERRUPTED = 130
-    TERMINATED = 143
+    INTERRUPTED = ending.INTERRUPTED
+    TERMINATED = ending.TERMINATED
 
 
 MEANINGS = {
@@ -45,13 +44,9 @@ MEANINGS = {
     ExitCode.ENVIRONMENT: "environment (disk full, output folder in use, no permission, damaged installation), or, of "
     "verify and reproduce, results that are not as they were",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
-    ExitCode.TERMINATED: "terminated (SIGTERM)",
+    ExitCode.TERMINATED: "terminated (SIGTERM, or the terminal closed)",
 }
 """The one home of the meanings: the help prints them, and docs/protocol.md is compared with them."""
-
-
-class Terminated(BaseException):
-    """SIGTERM arrived."""
 
 
 @contextmanager
@@ -61,7 +56,7 @@ def coded_exits(study: Path | None = None) -> Iterator[None]:
     A study folder that is not found is repeated as it was typed: on stderr alone, as no run has a log by then.
     """
     try:
-        with _terminable():
+        with unwinding():
             yield
     except (typer.Exit, typer.BadParameter, BrokenPipeError):
         raise
@@ -79,25 +74,6 @@ def coded_exits(study: Path | None = None) -> Iterator[None]:
         _leave(str(as_refusal(fault)), ExitCode.INTERNAL)
 
 
-@contextmanager
-def ending_with_a_code(*, is_own_process: bool) -> Iterator[None]:
-    """Let a process whose command has ended leave with the code of that, whatever arrives in its last moments.
-
-    A signal that finds no handler ends a process by itself, with no code of ours, though all was done.
-    """
-    if not is_own_process or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    signal.signal(signal.SIGTERM, _terminate)
-    try:
-        yield
-    except Terminated:  # before or after the command
-        raise SystemExit(int(ExitCode.TERMINATED)) from None
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)
-
-
 def exit_code(error: T2DiscError) -> ExitCode:
     """Return the exit code of an error that ends a command; what is wrong with one visit alone ends none."""
     if isinstance(error, (ExecutorError, InstallError, StoreError)):
@@ -108,20 +84,3 @@ def exit_code(error: T2DiscError) -> ExitCode:
 def _leave(text: str, code: ExitCode) -> None:
     log.error(text)
     raise typer.Exit(int(code))
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM unwind the stack like Ctrl-C does, so that locks are freed and nothing half-written stays."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, _terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    raise Terminated

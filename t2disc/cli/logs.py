@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("t2disc")
 
-_SAVED_EVERY_S = 1.0
+_SAVED_EVERY_S = 1.0  # of a long log
+_LONG = 1000  # lines
 _FORMAT = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
 _FORMAT.converter = gmtime
 
@@ -44,8 +45,8 @@ class RunLog(logging.Handler):
         self._saved_at = monotonic()
 
     def save_now_and_then(self, out: Path) -> None:
-        """Store the lines so far, unless that was just done: the log of thousands of visits is long."""
-        if monotonic() - self._saved_at >= _SAVED_EVERY_S:
+        """Store the lines so far; of a long log, that of thousands of visits, not if that was just done."""
+        if len(self._lines) < _LONG or monotonic() - self._saved_at >= _SAVED_EVERY_S:
             self.save(out)
 
 

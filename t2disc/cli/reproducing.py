@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import platform
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING
 
 from t2disc.cli.exits import ExitCode
 from t2disc.cli.looking import print_json, refuse_empty
 from t2disc.cli.requests import FitRequest, find_study, is_heap, settings_for
+from t2disc.store.lock import is_alive
 
 if TYPE_CHECKING:
     from t2disc.batch.reproduce import Reproduced, State
@@ -25,8 +32,8 @@ def run_reproduce(request: FitRequest) -> ExitCode:
     key = study.read_key(request.study_dir) if is_heap(request, protocol) else None
     visits = find_study(request, protocol, key)
     told: list[Reproduced] = []
-    with TemporaryDirectory(prefix="t2disc-") as scratch:
-        for each in reproduce_results(visits, settings_for(request, protocol), Path(scratch)):
+    with _scratch() as scratch:
+        for each in reproduce_results(visits, settings_for(request, protocol), scratch):
             told.append(each)
             if not request.as_json:
                 _show(each)
@@ -39,6 +46,18 @@ def run_reproduce(request: FitRequest) -> ExitCode:
     else:
         _show_counts(counts)
     return ExitCode.DONE if {each.state for each in told} == {"same"} else ExitCode.ENVIRONMENT
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """Make a temporary folder, and remove those of earlier commands on this machine that were killed."""
+    machine = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+    for folder in Path(gettempdir()).glob(f"t2disc-{machine}-*-*"):
+        pid = folder.name.split("-")[2]
+        if pid.isdecimal() and not is_alive(int(pid)):
+            rmtree(folder, ignore_errors=True)
+    with TemporaryDirectory(prefix=f"t2disc-{machine}-{os.getpid()}-", ignore_cleanup_errors=True) as scratch:
+        yield Path(scratch)
 
 
 def _show(each: Reproduced) -> None:

@@ -111,6 +111,7 @@ def _session() -> Any:
     """Return the network, loaded once per process, after its check sum was verified."""
     import onnxruntime
 
+    onnxruntime.disable_telemetry_events()  # where a caller imported it before t2disc could forbid them
     content = weights_bytes()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -1,6 +1,15 @@
 """Every byte t2disc writes passes through here: whole or absent, never torn."""
 
-from t2disc.store.audit import AUDIT, Audit, AuditEntry, append_audit, leave_audit, read_audit, take_up_audit
+from t2disc.store.audit import (
+    AUDIT,
+    Audit,
+    AuditEntry,
+    append_audit,
+    leave_audit,
+    read_audit,
+    read_left_audit,
+    take_up_audit,
+)
 from t2disc.store.bids import (
     dataset_files,
     echo_files,
@@ -142,6 +151,7 @@ __all__ = [
     "read_first_echo",
     "read_grades",
     "read_index",
+    "read_left_audit",
     "read_pair_record",
     "read_quality",
     "read_ratings",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,8 @@ from t2disc.store.files import storing, write_file
 
 AUDIT = "audit.jsonl"
 _LEFT = ".t2disc.audit-"
+_OF_SHARDS = ("run", "relabel", "compare", "found")
+_TARGET = r"sub-[0-9A-Za-z]+/(pairs/ses-[0-9A-Za-z]+_)?ses-[0-9A-Za-z]+"
 MOST_REASON = 400
 """Characters of a reason."""
 
@@ -104,6 +107,14 @@ def append_audit(out: Path, entries: Sequence[AuditEntry]) -> None:
         append_entries(out / AUDIT, [asdict(each) | {"version": __version__} for each in entries], AuditDamaged)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftAudit:
+    """What shards have left for the audit log, in the order in which it came to be, and the files that hold it."""
+
+    entries: tuple[AuditEntry, ...] = ()
+    files: tuple[Path, ...] = ()
+
+
 def leave_audit(out: Path, entries: Sequence[AuditEntry]) -> None:
     """Leave entries beside the audit log for the next run of the whole study, which alone adds to the log.
 
@@ -119,6 +130,38 @@ def leave_audit(out: Path, entries: Sequence[AuditEntry]) -> None:
         write_file(out / f"{_LEFT}{secrets.token_hex(8)}.json", json.dumps(tree, indent=1).encode())
 
 
+def read_left_audit(out: Path) -> LeftAudit:
+    """Read what shards have left for the audit log and no run has taken up.
+
+    Of each target the entries follow one another by their check sums before and after, for machines differ in time.
+
+    Raises
+    ------
+    AuditDamaged
+        ``audit-damaged``: a file that is not as a shard left it; it is named.
+    """
+    audit = read_audit(out)
+    files = tuple(sorted(out.glob(f"{_LEFT}*.json")))
+    told = {entry for path in files for entry in _left_entries(path)} - set(audit.entries)
+    by_time = sorted(told, key=lambda each: (each.utc, each.target, each.who))
+    entries = [
+        entry
+        for target in dict.fromkeys(each.target for each in by_time)
+        for entry in _in_turn([each for each in by_time if each.target == target], audit.states.get(target))
+    ]
+    return LeftAudit(entries=tuple(entries), files=files)
+
+
+def _in_turn(entries: list[AuditEntry], state: str | None) -> Iterator[AuditEntry]:
+    """Yield the entries of one target each after the one that it follows; those that change nothing are left out."""
+    while entries:
+        entry = next((each for each in entries if each.before_sha256 == state), entries[0])
+        entries.remove(entry)
+        if entry.after_sha256 != state:
+            state = entry.after_sha256
+            yield entry
+
+
 def take_up_audit(out: Path) -> None:
     """Add to the audit log what shards have left for it, once though a run is cut off here; the output folder is held.
 
@@ -127,26 +170,35 @@ def take_up_audit(out: Path) -> None:
     StoreError
         ``disk-full``, ``permission-denied``, ``write-failed`` or ``audit-damaged``, also of what was left.
     """
+    left = read_left_audit(out)
+    append_audit(out, left.entries)
     with storing(AUDIT):
-        left = {path: path.read_bytes() for path in sorted(out.glob(f"{_LEFT}*.json"))}
-    told = sorted((each for content in left.values() for each in _left_entries(content)), key=lambda each: each.utc)
-    audit = read_audit(out)
-    known, states, new = set(audit.entries), dict(audit.states), []
-    for entry in told:
-        if entry not in known and states.get(entry.target) != entry.after_sha256:
-            states[entry.target] = entry.after_sha256
-            new.append(entry)
-    append_audit(out, new)
-    with storing(AUDIT):
-        for path in left:
+        for path in left.files:
             path.unlink()
 
 
-def _left_entries(content: bytes) -> list[AuditEntry]:
+def _left_entries(path: Path) -> list[AuditEntry]:
     try:
-        return [_entry(each) for each in json.loads(content)]
-    except (ValueError, TypeError, RecursionError):
-        raise AuditDamaged("a note of a shard for the audit log that is not as it was written") from None
+        if path.is_symlink() or not path.is_file():
+            raise ValueError("no file")
+        tree = json.loads(path.read_bytes())
+        entries = [_entry(each) for each in tree] if isinstance(tree, list) else []
+        if not entries or not all(map(_is_of_a_shard, entries)):
+            raise ValueError("no entries of a shard")
+    except (OSError, ValueError, TypeError, RecursionError, AuditDamaged):
+        raise AuditDamaged(
+            f"{path.name}, a shard's note for the audit log, not as it was written",
+            expected="what a shard left there",
+            todo=f"move {path.name} out of the output folder; what it told will be told as found",
+        ) from None
+    return entries
+
+
+def _is_of_a_shard(entry: AuditEntry) -> bool:
+    texts = (entry.who, entry.utc, entry.target, entry.why, entry.reason)
+    sums = (entry.before_sha256, entry.after_sha256)
+    is_typed = all(isinstance(each, str) for each in texts) and all(isinstance(each, str | None) for each in sums)
+    return is_typed and entry.action in _OF_SHARDS and re.fullmatch(_TARGET, entry.target) is not None
 
 
 _FIELDS = tuple(each.name for each in fields(AuditEntry))

@@ -147,7 +147,7 @@ def _is_stale(lock: Path) -> bool:
         return False
     if pid == os.getpid():
         return token not in _held
-    return not _is_alive(pid)
+    return not is_alive(pid)
 
 
 def _age_s(lock: Path) -> float:
@@ -156,7 +156,7 @@ def _age_s(lock: Path) -> float:
     return float("inf")
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     """Tell whether a process of this machine lives; where that cannot be asked without harm (Windows), say yes."""
     if os.name != "posix":
         return True

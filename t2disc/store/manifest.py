@@ -70,9 +70,14 @@ def file_sha256(path: Path) -> str | None:
         return None
 
 
+def is_entry(path: Path) -> bool:
+    """Tell whether a path is something that a manifest must list: all but plain folders."""
+    return path.is_symlink() or not path.is_dir()
+
+
 def _is_as_listed(folder: Path, manifest: bytes) -> bool:
     entries = json.loads(manifest)["files"]
-    on_disk = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    on_disk = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if is_entry(path)}
     return on_disk == {entry["path"] for entry in entries} | {MANIFEST} and all(
         _sha256(folder / entry["path"]) == entry["sha256"] for entry in entries
     )

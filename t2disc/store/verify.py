@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from t2disc.store.audit import read_audit
-from t2disc.store.manifest import MANIFEST, file_sha256, listed_sha256s
+from t2disc.store.manifest import MANIFEST, file_sha256, is_entry, listed_sha256s
 from t2disc.store.pairs import pair_folder, recorded_pairs
 from t2disc.store.records import recorded_keys
 from t2disc.store.studymanifest import STUDY_MANIFEST, StudyManifest, read_study_manifest
@@ -89,7 +89,7 @@ def _folder(out: Path, name: str, sha256: str | None) -> tuple[int, list[Finding
     for path, listed_sha256 in sorted(listed.items()):
         if wrong := _difference(folder / path, listed_sha256):
             found.append(Finding(path=home / path, what=wrong))
-    on_disk = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    on_disk = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if is_entry(path)}
     found += [Finding(path=home / path, what="not listed") for path in sorted(on_disk - {*listed, MANIFEST})]
     return 1 + len(listed), found
 

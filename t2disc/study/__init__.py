@@ -1,6 +1,6 @@
 """Which visits exist, in which order; the story of one visit and of a pair of visits."""
 
-from t2disc.study.basis import visit_basis
+from t2disc.study.basis import is_as_found, visit_basis
 from t2disc.study.blind import ReadingSetMade, make_reading_set
 from t2disc.study.checks import check_record, inspection_checks
 from t2disc.study.corrections import correction_warnings, corrections_folder
@@ -69,6 +69,7 @@ __all__ = [
     "find_visits",
     "inspect_visit",
     "inspection_checks",
+    "is_as_found",
     "label_warnings",
     "make_reading_set",
     "order_visits",

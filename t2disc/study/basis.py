@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from t2disc.errors import T2DiscError
 from t2disc.model import InputFacts, Visit
-from t2disc.store import Basis
+from t2disc.store import Basis, files_stamp
 from t2disc.study.labels import LabelFolders, find_label_file
 
 if TYPE_CHECKING:
@@ -40,6 +40,16 @@ def visit_basis(
         )
     except (T2DiscError, OSError):
         return None
+
+
+def is_as_found(visit: Visit) -> bool:
+    """Tell whether the visit's files are the very ones that were found, unchanged: by their stamp, nothing is read."""
+    from t2disc.ingest import walk_files
+
+    try:
+        return visit.stamp is not None and files_stamp(visit.files or walk_files(visit.folder)) == visit.stamp
+    except T2DiscError:
+        return False
 
 
 def _known_images(visit: Visit, known: Mapping[str, InputFacts]) -> str | None:

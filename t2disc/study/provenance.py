@@ -46,11 +46,11 @@ def protocol_of(provenance: Provenance, given: Protocol) -> Protocol:
     ProtocolInvalid
         ``protocol-invalid``: the record tells of settings that this version does not know.
     """
-    settings = {name: dict(table) for name, table in provenance.settings.items()}
+    settings: dict[str, Any] = {name: dict(table) for name, table in provenance.settings.items()}
     own = given.model_dump(mode="json", by_alias=True)
-    for name in provenance.withheld:
-        table, _, key = name.partition(".")
-        settings.setdefault(table, {})[key] = own[table][key]
+    for table, key in _WITHHELD:
+        if f"{table}.{key}" in provenance.withheld:
+            settings.setdefault(table, {})[key] = own[table][key]
     return valid_protocol({**own, **settings})
 
 
