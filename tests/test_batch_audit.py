@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -184,3 +185,11 @@ def test_a_lock_needs_a_reason_and_blanks_are_none(study, reason):
     assert not read_audit(study / "out").is_locked
     assert call("lock", study / "out", "--reason", "release 1").exit_code == 0
     assert fit(study, "--redo", "*", "--reason", reason).exit_code == 2
+
+
+def test_the_log_of_a_refused_run_tells_the_refusal(study):
+    call("lock", study / "out", "--reason", "release 1")
+    before = set((study / "out" / "logs").iterdir())
+    assert fit(study, "--redo", "*").exit_code == 2
+    (log,) = set((study / "out" / "logs").iterdir()) - before
+    assert re.search(r"Z ERROR   \[study-locked\] found a locked study", log.read_text())

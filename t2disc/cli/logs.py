@@ -37,6 +37,10 @@ class RunLog(logging.Handler):
         """Keep one line."""
         self._lines.append(self.format(record))
 
+    def keep(self, level: str, text: str) -> None:
+        """Keep a line that is told elsewhere in another way."""
+        self.handle(logging.LogRecord(log.name, logging.getLevelName(level), "", 0, text, None, None))
+
     def save(self, out: Path) -> None:
         """Store the lines so far as ``logs/<command>_<time>_<pid>.log`` in the output folder."""
         from t2disc.store import write_file

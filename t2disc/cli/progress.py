@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from t2disc.cli.logs import RunLog, log
-from t2disc.errors import StoreError
+from t2disc.errors import StoreError, T2DiscError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,6 +42,10 @@ class RunProgress:
     ) -> None:
         self._bar.stop()
         log.removeHandler(self._log)
+        if error is not None:  # whoever catches it tells it on stderr
+            self._log.keep(
+                "ERROR", str(error) if isinstance(error, T2DiscError) else f"ended by {type(error).__name__}"
+            )
         if self._is_begun:  # a run that was refused at once wrote nothing, and its log is none
             with suppress(StoreError):  # what ended the run is told, be it the disk itself
                 self._log.save(self._out)
