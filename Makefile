@@ -24,7 +24,7 @@ format: $(VENV)/.installed-lint          ## let ruff put the code in order
 bench: $(VENV)/.installed-test           ## speed, memory and accuracy against peers (needs ../shared)
 	$(BIN)/python scripts/bench.py --envs $(VENV)/peers
 
-promises: $(VENV)/.installed-test        ## try to break every promise on this machine (a quarter of an hour)
+promises: $(VENV)/.installed-test        ## try to break every promise on this machine (half an hour)
 	$(BIN)/python scripts/check_promises.py
 
 sample: $(VENV)/.installed               ## make sample_data/ again
