@@ -85,10 +85,11 @@ def page(results: Sequence[tuple[Promise, Figure]], scale: float, before: str = 
     every = {row.number: _line(row, UNMEASURED) for row in ROWS} | kept | fresh
     n_held, n_short = (sum(f"| {word}" in line for line in every.values()) for word in ("holds", "FALLS SHORT"))
     minutes = sum(figure.seconds for _, figure in results) / 60
+    which = "all rows" if len(fresh) == len(every) else f"rows {', '.join(map(str, numbers))}"
     told = (
         f"Of {len(every)} rows {n_held} hold, {n_short} fall short, {len(every) - n_held - n_short} not shown. "
         f"Last run: t2disc {__version__} on {platform.system()}, Python {platform.python_version()}, {os.cpu_count()} "
-        f"cores, {minutes:.0f} minutes, scale {scale:g}, rows {', '.join(map(str, numbers))}"
+        f"cores, {minutes:.0f} minutes, scale {scale:g}, {which}"
     )
     others = "; the other rows are of earlier runs." if kept.keys() - fresh.keys() else "."
     return "\n".join([HEAD, told + others, "", *TABLE_HEAD, *(every[number] for number in sorted(every))]) + "\n"
