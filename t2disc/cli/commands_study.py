@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,9 @@ from t2disc.cli.options import (
     Timeout,
     open_log,
 )
+
+if TYPE_CHECKING:
+    from t2disc.cli.requests import FitRequest
 
 
 def fit(
@@ -67,15 +70,14 @@ def fit(
     with coded_exits(study):
         console = open_log()
         from t2disc.cli.jobs import run_fit, run_plan
-        from t2disc.cli.requests import FitRequest, default_out
 
-        request = FitRequest(
-            study_dir=study,
-            out=out or default_out(study),
+        request = _request(
+            study,
+            out,
+            models,
             labels_dir=labels,
             protocol_file=protocol,
             model=model,
-            models=tuple(name.strip() for name in models.split(",")) if models else (),
             with_figures=figures,
             jobs=jobs,
             memory_limit_mib=memory_limit,
@@ -115,16 +117,15 @@ def slurm(
     """Print a script for bash that submits the fit of STUDY to Slurm: an array of shards, then the tables."""
     with coded_exits(study):
         open_log()
-        from t2disc.cli.requests import FitRequest, default_out
         from t2disc.cli.slurm import run_slurm
 
-        request = FitRequest(
-            study_dir=study,
-            out=out or default_out(study),
+        request = _request(
+            study,
+            out,
+            models,
             labels_dir=labels,
             protocol_file=protocol,
             model=model,
-            models=tuple(name.strip() for name in models.split(",")) if models else (),
             with_figures=figures,
             memory_limit_mib=memory_limit,
             timeout_s=timeout,
@@ -138,9 +139,8 @@ def check(study: Study, out: Out = None, labels: Labels = None, protocol: Protoc
     with coded_exits(study):
         open_log()
         from t2disc.cli.jobs import run_check
-        from t2disc.cli.requests import FitRequest, default_out
 
-        request = FitRequest(study_dir=study, out=out or default_out(study), labels_dir=labels, protocol_file=protocol)
+        request = _request(study, out, labels_dir=labels, protocol_file=protocol)
         raise typer.Exit(int(run_check(request)))
 
 
@@ -190,3 +190,11 @@ def schema() -> None:
         from t2disc.study import protocol_schema
 
         typer.echo(protocol_schema(), nl=False)
+
+
+def _request(study: Path, out: Path | None, models: str | None = None, **others: Any) -> FitRequest:
+    """Return what a command was asked for; models are named in one text, and outputs have their usual place."""
+    from t2disc.cli.requests import FitRequest, default_out
+
+    chosen = tuple(name.strip() for name in models.split(",")) if models else ()
+    return FitRequest(study_dir=study, out=out or default_out(study), models=chosen, **others)
