@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -289,6 +290,78 @@ DIE_HOLDING = """
 def test_the_lock_of_a_dead_process_is_taken_over(tmp_path):
     run(DIE_HOLDING, tmp_path)
     assert (tmp_path / LOCK).exists()
+    with output_lock(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+END_AT_A_CALL = """
+    import os, sys
+    from pathlib import Path
+    from t2disc.store import output_lock
+    count = 0
+    def ending(real):
+        def call(*args, **keywords):
+            global count
+            count += 1
+            if count == int(sys.argv[2]):
+                os._exit(9)
+            return real(*args, **keywords)
+        return call
+    with_lock = output_lock(Path(sys.argv[1]))
+    for name in ("open", "fdopen", "link", "unlink", "mkdir"):
+        setattr(os, name, ending(getattr(os, name)))
+    with with_lock:
+        pass
+"""
+
+
+@posix_only
+@pytest.mark.parametrize("is_taken_over", [False, True], ids=["a new lock", "a dead run's lock"])
+def test_wherever_a_run_dies_while_it_takes_the_lock_the_next_one_gets_it(tmp_path, is_taken_over):
+    for step in range(1, 100):
+        out = tmp_path / str(step)
+        out.mkdir()
+        if is_taken_over:
+            run(DIE_HOLDING, out)
+        code = run(END_AT_A_CALL, out, step).returncode
+        with output_lock(out):
+            assert [path.name for path in out.iterdir()] == [LOCK], step
+        assert list(out.iterdir()) == [], step
+        if code == 0:
+            break
+    assert step > (8 if is_taken_over else 4)
+
+
+@posix_only
+def test_a_taker_that_dies_again_and_again_does_not_block_the_lock(tmp_path):
+    run(DIE_HOLDING, tmp_path)
+    for step in (6, 10, 14, 17):
+        assert run(END_AT_A_CALL, tmp_path, step).returncode == 9
+    assert list(tmp_path.glob("*.takeover"))
+    with output_lock(tmp_path):
+        assert [path.name for path in tmp_path.iterdir()] == [LOCK]
+
+
+def test_on_a_disk_without_links_the_lock_is_made_in_place(tmp_path, monkeypatch):
+    def refuse(*args):
+        raise PermissionError(errno.EPERM, "no hard links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with output_lock(tmp_path):
+        assert [path.name for path in tmp_path.iterdir()] == [LOCK]
+        with pytest.raises(OutputBusy), output_lock(tmp_path):
+            pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_without_an_owner_is_being_written_or_its_writer_has_died(tmp_path):
+    lock = tmp_path / LOCK
+    lock.touch()
+    with pytest.raises(OutputBusy), output_lock(tmp_path):
+        pass
+    assert lock.exists()
+    os.utime(lock, (time.time() - 60,) * 2)
     with output_lock(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []

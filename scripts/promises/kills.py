@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +19,7 @@ from typing import Any
 from killed import Run, command
 
 from promises.figure import Figure, Trial
-from promises.outputs import is_completed, leftovers, measure, not_as_published, two_results
+from promises.outputs import is_completed, leftovers, measure, not_as_published, not_completed, two_results
 from promises.staging import call_cli, fit_arguments, forked, on_stage
 
 N_CORES = 2
@@ -35,7 +35,12 @@ class Stop:
     n_survivors: int
     n_leftovers: int
     n_torn: int
-    is_equal: bool
+    why_unequal: str
+
+    @property
+    def is_equal(self) -> bool:
+        """Tell whether the second run came to the bytes of an undisturbed one."""
+        return not self.why_unequal
 
 
 def killed_at_random(trial: Trial) -> Figure:
@@ -53,7 +58,12 @@ def killed_at_random(trial: Trial) -> Figure:
         "process), half of them while earlier results are replaced",
         found=f"torn {n_torn}/{n}, equal {n_equal}/{n}, processes that live on {n_alive}; {n_early} died of it",
         holds=not n_torn and n_equal == n and not n_alive,
+        short=_told_whys(stops),
     )
+
+
+def _told_whys(stops: Sequence[Stop]) -> str:
+    return "; ".join(sorted({stop.why_unequal for stop in stops if not stop.is_equal})[:5])
 
 
 def _forked_kills(trial: Trial, n: int) -> list[Stop]:
@@ -84,10 +94,10 @@ def _kill_fork(
     killed = forked(partial(call_cli, *fit_arguments(study, out)), timeout_s=after_s)
     torn = not_as_published(out, (whole, other))
     again = forked(partial(call_cli, *fit_arguments(study, out)))
-    is_equal = again.code == 0 and is_completed(out, whole)
+    why = f"exit code {again.code}: {again.told[-300:]}" if again.code else "; ".join(not_completed(out, whole))
     rmtree(out, ignore_errors=True)
     code = -signal.SIGKILL if killed.code is None else killed.code
-    return {"code": code, "n_survivors": 0, "n_leftovers": 0, "n_torn": len(torn), "is_equal": is_equal}
+    return {"code": code, "n_survivors": 0, "n_leftovers": 0, "n_torn": len(torn), "why_unequal": why}
 
 
 def stopped_at_random(trial: Trial) -> Figure:
@@ -108,7 +118,7 @@ def stopped_at_random(trial: Trial) -> Figure:
         asked=f"SIGINT and SIGTERM at {n} random times, with children; 0 is a run that had come to its end",
         found=f"leftovers {n_left}, equal {n_equal}/{n}, exit codes: {', '.join(told)}",
         holds=not n_left and n_equal == n and is_coded and is_heard,
-        short="" if is_heard else "a signal was never heard",
+        short=_told_whys(stops) if is_heard else "a signal was never heard",
     )
 
 
@@ -155,7 +165,7 @@ def _stop(
         n_survivors=len(survivors),
         n_leftovers=len(left),
         n_torn=len(torn),
-        is_equal=is_completed(out, allowed[0]),
+        why_unequal="; ".join(not_completed(out, allowed[0])),
     )
     rmtree(out)
     return stop

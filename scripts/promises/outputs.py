@@ -44,7 +44,15 @@ def is_hidden(name: str) -> bool:
 
 def is_completed(out: Path, whole: dict[str, bytes]) -> bool:
     """Tell whether outputs are those of an undisturbed run, nothing is left over, and the check of outputs agrees."""
-    return tree(out) == whole and not leftovers(out) and not verify_outputs(out)[1]
+    return not not_completed(out, whole)
+
+
+def not_completed(out: Path, whole: dict[str, bytes]) -> list[str]:
+    """Return what parts outputs from those of an undisturbed run."""
+    found = tree(out)
+    differing = [f"{name} differs" for name in sorted({*found, *whole}) if found.get(name) != whole.get(name)]
+    wrong = [f"verify: {finding}" for finding in verify_outputs(out)[1]]
+    return differing + [f"{name} is left over" for name in sorted(leftovers(out))] + wrong
 
 
 def leftovers(out: Path) -> set[str]:

@@ -9,6 +9,8 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from t2disc.errors import OutputBusy
@@ -16,16 +18,37 @@ from t2disc.store.files import storing
 
 LOCK = ".t2disc.lock"
 _SHARDS = ".t2disc.shard-*.lock"
-_GRACE_S = 10.0  # a lock without an owner is being written; after this long its writer must have died
+_GRACE_S = 10.0  # where a disk has no hard links, a lock without an owner is being written, or its writer has died
+_UNKNOWN = "unknown"  # the token of a lock that does not tell its owner
 _held: set[str] = set()  # tokens of this process
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """The run that a lock names, and when it was written (s since 1970)."""
+
+    pid: int
+    machine: str
+    token: str
+    written_s: float
+
+    def is_dead(self) -> bool:
+        """Tell whether the run has died on this machine; of one on another machine that cannot be told."""
+        if self.token == _UNKNOWN:
+            return time.time() - self.written_s > _GRACE_S
+        if self.machine != platform.node():
+            return False
+        if self.pid == os.getpid():
+            return self.token not in _held
+        return not is_alive(self.pid)
 
 
 @contextmanager
 def output_lock(out: Path) -> Iterator[None]:
     """Hold the output folder for the length of a ``with`` block.
 
-    The lock is a file made with O_EXCL that names its process. A lock whose process has died on this machine is
-    taken over; whether a process on another machine lives cannot be told, so its lock is respected.
+    The lock is a file that names its process, and appears with that name in it. A lock whose process has died on this
+    machine is taken over; whether a process on another machine lives cannot be told, so its lock is respected.
 
     Raises
     ------
@@ -35,10 +58,9 @@ def output_lock(out: Path) -> Iterator[None]:
         ``disk-full``, ``permission-denied`` or ``write-failed``: the lock cannot be written.
     """
     _refuse_live(_shards(out))  # before as well, so that no shard that starts meets a lock in vain
-    with _hold(out, LOCK):
+    with _hold(out / LOCK):
         _refuse_live(_shards(out))
-        for lock in _shards(out):
-            lock.unlink(missing_ok=True)  # of a process that has died: a new one would see our lock, and leave
+        _sweep(out, f"{_SHARDS}*")  # of processes that have died: a new one would see our lock, and leave
         yield
 
 
@@ -66,7 +88,7 @@ def shard_lock(out: Path, *, number: int, n_shards: int, division: str) -> Itera
         ``disk-full``, ``permission-denied`` or ``write-failed``: the lock cannot be written.
     """
     _refuse_live([out / LOCK])
-    with _hold(out, f".t2disc.shard-{division}-{number}-of-{n_shards}.lock"):
+    with _hold(out / f".t2disc.shard-{division}-{number}-of-{n_shards}.lock"):
         others = [lock for lock in _shards(out) if not lock.name.startswith(f".t2disc.shard-{division}-")]
         _refuse_live([out / LOCK, *others])
         yield
@@ -78,82 +100,135 @@ def _shards(out: Path) -> list[Path]:
 
 def _refuse_live(locks: Iterable[Path]) -> None:
     """Refuse to go on beside another run; locks of processes that have died do not count."""
-    for lock in locks:
-        if not _is_stale(lock):
-            raise OutputBusy("an output folder that another run is writing to", todo=_todo(lock.name))
+    with storing("the lock of the output folder"):
+        for lock in locks:
+            owner = _owner_of(lock)
+            if owner and not owner.is_dead():
+                raise _busy("that another run is writing to", lock)
 
 
 @contextmanager
-def _hold(out: Path, name: str) -> Iterator[None]:
+def _hold(lock: Path) -> Iterator[None]:
     token = secrets.token_hex(8)
-    with storing("the lock of the output folder"):
-        out.mkdir(parents=True, exist_ok=True)
-        if not _create(out / name, token):
-            _take_over(out / name, token)
     _held.add(token)
     try:
+        with storing("the lock of the output folder"):
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            _acquire(lock, token)
+        _sweep(lock.parent, f"{lock.name}.*.tmp", f"{lock.name}.*takeover")
         yield
     finally:
+        _release(lock, token)
         _held.discard(token)
-        with suppress(OSError):
-            (out / name).unlink()
+
+
+def _acquire(lock: Path, token: str) -> None:
+    """Make the lock, or take over that of a dead run under a guard that is acquired in the same way.
+
+    A lock is removed by its own run, or by the holder of the guard that bears its token. A token never comes back, so
+    a guard that a kill left behind weighs no more than a lock so left.
+    """
+    if _create(lock, token):
+        return
+    owner = _owner_of(lock)
+    if owner and not owner.is_dead():
+        raise _busy("that another run is writing to", lock)
+    with _guarded(lock, owner, token):
+        if owner and _owner_of(lock) == owner:
+            lock.unlink(missing_ok=True)
+        if not _create(lock, token):
+            raise _busy("that another run has just taken", lock)
+
+
+@contextmanager
+def _guarded(lock: Path, owner: _Owner | None, token: str) -> Iterator[None]:
+    """Be the only one that may remove the lock of a dead run; a lock that is gone needs no guard."""
+    if owner is None:
+        yield
+        return
+    guard = lock.with_name(f"{lock.name}.{owner.token}.takeover")
+    try:
+        _acquire(guard, token)
+        yield
+    finally:
+        _release(guard, token)
+
+
+def _release(lock: Path, token: str) -> None:
+    with suppress(OSError):
+        owner = _owner_of(lock)
+        if owner and owner.token == token:
+            lock.unlink()
 
 
 def _create(lock: Path, token: str) -> bool:
-    """Make the lock, unless it exists."""
+    """Make the lock, unless it exists; it gets its name when its owner stands in it: no kill leaves it empty."""
+    content = json.dumps({"pid": os.getpid(), "machine": platform.node(), "token": token})
+    written = lock.with_name(f"{lock.name}.{secrets.token_hex(4)}.tmp")
     try:
-        descriptor = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        _write_new(written, content)
+        return _link(written, lock) or _create_in_place(lock, content)
     except FileExistsError:
         return False
-    owner = {"pid": os.getpid(), "machine": platform.node(), "token": token}
+    finally:
+        with suppress(OSError):
+            written.unlink()
+
+
+def _link(written: Path, lock: Path) -> bool:
+    """Name the lock; ``False`` where the disk knows no hard links, or the lock's holder has just swept ``written``."""
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(json.dumps(owner))
+        os.link(written, lock)
+    except FileExistsError:
+        raise
+    except OSError:
+        return False
+    return True
+
+
+def _create_in_place(lock: Path, content: str) -> bool:
+    try:
+        _write_new(lock, content)
+    except FileExistsError:
+        raise
     except BaseException:
-        lock.unlink()
+        with suppress(OSError):
+            lock.unlink()
         raise
     return True
 
 
-def _take_over(lock: Path, token: str) -> None:
-    """Replace a dead run's lock. Only the holder of the guard may remove a lock that is not its own."""
-    guard = lock.with_name(f"{lock.name}.takeover")
-    if not _is_stale(lock):
-        raise OutputBusy("an output folder that another run is writing to", todo=_todo(lock.name))
-    if not _create(guard, token):
-        raise OutputBusy("an output folder that another run is just taking over", todo=_todo(guard.name))
+def _write_new(path: Path, content: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(content)
+
+
+def _sweep(folder: Path, *patterns: str) -> None:
+    """Clear what kills left beside a lock that is held; a live run that loses a file here is one to be refused."""
+    for path in chain.from_iterable(folder.glob(pattern) for pattern in patterns):
+        with suppress(OSError):
+            path.unlink()
+
+
+def _busy(how: str, lock: Path) -> OutputBusy:
+    last = f"if none is alive, on this machine or another, delete {lock.name} from the folder"
+    return OutputBusy(f"an output folder {how}", todo=f"wait for the other run; {last}")
+
+
+def _owner_of(lock: Path) -> _Owner | None:
+    """Read who holds a lock; ``None`` where there is none."""
     try:
-        if _is_stale(lock):
-            lock.unlink(missing_ok=True)
-        if not _create(lock, token):
-            raise OutputBusy("an output folder that another run has just taken", todo=_todo(lock.name))
-    finally:
-        guard.unlink(missing_ok=True)
-
-
-def _todo(name: str) -> str:
-    return f"wait for the other run; if none is alive, on this machine or another, delete {name} from the folder"
-
-
-def _is_stale(lock: Path) -> bool:
-    try:
-        owner = json.loads(lock.read_text(encoding="utf-8"))
-        pid, machine, token = int(owner["pid"]), str(owner["machine"]), str(owner["token"])
+        with lock.open(encoding="utf-8") as stream:
+            written_s = os.fstat(stream.fileno()).st_mtime
+            content = stream.read()
     except FileNotFoundError:
-        return True
+        return None
+    try:
+        owner = json.loads(content)
+        return _Owner(int(owner["pid"]), str(owner["machine"]), str(owner["token"]), written_s)
     except (ValueError, KeyError, TypeError):
-        return _age_s(lock) > _GRACE_S
-    if machine != platform.node():
-        return False
-    if pid == os.getpid():
-        return token not in _held
-    return not is_alive(pid)
-
-
-def _age_s(lock: Path) -> float:
-    with suppress(FileNotFoundError):
-        return time.time() - lock.stat().st_mtime
-    return float("inf")
+        return _Owner(0, "", _UNKNOWN, written_s)
 
 
 def is_alive(pid: int) -> bool:
