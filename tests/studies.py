@@ -15,9 +15,15 @@ _N_SLICES = 4
 _AFFINE = np.array([[0, 0, 5.0, 0], [-0.5, 0, 0, 50], [0, 0.8, 0, 60 - 47 * 0.8], [0, 0, 0, 1]])
 
 
-def sound_visit(folder: Path, date: str = "20240102", **changes: object) -> Path:
-    """Write one visit that can be measured."""
-    return write(folder / "scan", series(_N_SLICES, StudyDate=date, AcquisitionDate=date, **changes))
+def sound_visit(folder: Path, date: str = "20240102", *, scanned: str = "", **changes: object) -> Path:
+    """Write one visit that can be measured; scans of two days differ in one voxel, for no two scans are equal, unless
+    they are said to have been ``scanned`` on one.
+    """
+    slices = series(_N_SLICES, StudyDate=date, AcquisitionDate=date, **changes)
+    for ds in slices:
+        corner = int.from_bytes(ds.PixelData[:2], "little") + round(int(scanned or date) % 89 / ds.EchoTime)
+        ds.PixelData = corner.to_bytes(2, "little") + ds.PixelData[2:]
+    return write(folder / "scan", slices)
 
 
 def broken_visit(folder: Path) -> Path:

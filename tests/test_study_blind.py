@@ -42,7 +42,7 @@ def out(tmp_path_factory) -> Path:
     study = tmp_path_factory.mktemp("blind") / "study"
     for person in ("P1", "P2", "P3"):
         for visit, day in DAYS.items():
-            sound_visit(study / person / visit, day)
+            sound_visit(study / person / visit, day, scanned="20240102")
             label_map(study / "labels", f"sub-{person}_ses-{visit}")
     broken_visit(study / "P3" / "month24")
     (study / "participants.tsv").write_text("participant_id\tindex_level\nP1\tL4/L5\nP2\tL5/S1\n")

@@ -142,6 +142,18 @@ def test_images_beside_visit_folders_are_refused_but_a_note_is_not(tmp_path):
     assert code(tmp_path) == "layout-unclear"
 
 
+def test_a_folder_of_documents_is_no_participant_and_what_may_hold_images_is_not_passed_over(tmp_path):
+    visit(tmp_path / "P1" / "baseline")
+    (tmp_path / "forms").mkdir()
+    (tmp_path / "forms" / "consent.PDF").touch()
+    visits = find_visits(tmp_path)
+    assert [found.key for found in visits] == ["sub-P1/ses-baseline"]
+    warnings = list(participant_warnings(tmp_path, visits, Protocol()))
+    assert warnings == ["sub-forms: the participant's folder holds no visit folder"]
+    (tmp_path / "forms" / "baseline.zip").touch()
+    assert code(tmp_path) == "layout-unclear"
+
+
 def test_images_beside_participant_folders_are_refused(tmp_path):
     visit(tmp_path / "P1" / "baseline")
     visit(tmp_path)

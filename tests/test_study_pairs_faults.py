@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from slices import series, write
+from pydicom import dcmread
 from studies import label_map, small_study, sound_visit
 
 from t2disc.batch import RunSettings, run_study
@@ -59,8 +59,7 @@ def test_another_baseline_leaves_no_change_since_the_old_one_untold(study):
 
 
 def test_t2_and_t2_star_are_not_subtracted(study):
-    later = {"StudyDate": "20250702", "AcquisitionDate": "20250702", "ScanningSequence": "GR"}
-    write(study / "P1" / "month18" / "scan", series(4, **later))
+    sound_visit(study / "P1" / "month18", "20250702", ScanningSequence="GR")
     label_map(study / "labels", "sub-P1_ses-month18")
     outcome = run(study, Protocol(ingest=IngestSettings(require_spin_echo=False)))
     for row in outcome.summary.changes:
@@ -83,6 +82,19 @@ def test_the_images_of_the_baseline_at_follow_up_are_no_change_of_nothing(study)
         assert row.codes == ("same-images",)
         assert math.isnan(row.change.change_ms)
     assert "the same images in 2 visits: sub-P1/ses-baseline, sub-P1/ses-month12" in outcome.warnings
+
+
+def test_the_scan_of_the_baseline_written_anew_at_follow_up_is_seen_by_its_voxels(study):
+    shutil.rmtree(study / "P1" / "month12")
+    for number, path in enumerate(sorted((study / "P1" / "baseline" / "scan").iterdir())):
+        ds = dcmread(path)
+        ds.StudyDate = ds.AcquisitionDate = "20250102"
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"1.2.9.{number}"
+        (study / "P1" / "month12" / "scan").mkdir(parents=True, exist_ok=True)
+        ds.save_as(study / "P1" / "month12" / "scan" / path.name)
+    outcome = run(study)
+    assert {row.codes for row in outcome.summary.changes} == {("same-images",)}
+    assert all(math.isnan(row.change.change_ms) for row in outcome.summary.changes)
 
 
 @pytest.mark.parametrize("line", ['retest_visit = ""', 'retest_visit = "ses-"', 'rc_pct = { "NP " = 5.0 }'])

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from t2disc.model import Identity
     from t2disc.model.protocol import Protocol
 
+_DOCUMENTS = frozenset(
+    {".csv", ".doc", ".docx", ".htm", ".html", ".ini", ".json", ".log", ".md"}
+    | {".odt", ".pdf", ".rtf", ".toml", ".tsv", ".txt", ".xls", ".xlsx"}
+)
 _DIRECT_SESSION = "ses-01"  # of a BIDS participant without ses- folders
 
 
@@ -100,9 +104,10 @@ def _visits_of_participant(folder: Path, participant_id: str, layout: Layout) ->
 
 
 def _refuse_loose_files(folder: Path, participant_id: str, *, n_visits: int) -> None:
-    """Refuse files where visit folders should be; a note beside visit folders does no harm, DICOM might."""
+    """Refuse files where visit folders should be; documents do no harm, images and what may hold some would."""
     files = [path for path in list_folder(folder) if path.is_file()]
-    if files and (not n_visits or holds_dicom(folder)):
+    are_documents = all(path.suffix.lower() in _DOCUMENTS for path in files)
+    if files and (holds_dicom(folder) or not (n_visits or are_documents)):
         raise LayoutUnclear(
             f"{len(files)} files right in the participant's folder and {n_visits} visit folders",
             expected="one folder per visit: study_dir/<participant>/<visit>/...",

@@ -16,6 +16,8 @@ from t2disc.errors import LevelsSlipped, MatchError, QuantityDiffers, SameImages
 from t2disc.model import Change, DiscLabels, DiscShape, Drift, MatchedLabels, VisitMatch
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from t2disc.model.protocol import RepeatabilitySettings
 
 _NOT_COMPARABLE = (LevelsSlipped, QuantityDiffers, SameImages, VisitsUnalike)  # one name, but no change of one disc
@@ -99,7 +101,7 @@ def _matched(
     from t2disc.register import carry_regions, match_visits
 
     try:
-        _require_two_scans(before.record, after.record)
+        _require_two_scans(before, after)
         _require_one_quantity(before.record, after.record)
         match = match_visits(before, after, n_threads=n_threads)
     except MatchError as refusal:
@@ -107,10 +109,19 @@ def _matched(
     return match, carry_regions(match, before.discs, after.discs), None
 
 
-def _require_two_scans(before: store.VisitRecord, after: store.VisitRecord) -> None:
-    """Refuse the same images twice: a change of exactly nothing would pass for a finding."""
-    if before.basis and after.basis and before.basis.images_sha256 == after.basis.images_sha256:
+def _require_two_scans(before: store.StoredVisit, after: store.StoredVisit) -> None:
+    """Refuse the same images twice: a change of exactly nothing would pass for a finding.
+
+    Files that were written anew, with other headers, hold the same scan where every voxel has the same T2.
+    """
+    one, other = before.record.basis, after.record.basis
+    are_files_equal = one is not None and other is not None and one.images_sha256 == other.images_sha256
+    if are_files_equal or _are_maps_equal(before.t2map.t2_ms, after.t2map.t2_ms):
         raise SameImages("the very images of the baseline at follow-up")
+
+
+def _are_maps_equal(one: NDArray[np.floating], other: NDArray[np.floating]) -> bool:
+    return bool(np.isfinite(one).any()) and np.array_equal(one, other, equal_nan=True)
 
 
 def _require_one_quantity(before: store.VisitRecord, after: store.VisitRecord) -> None:
