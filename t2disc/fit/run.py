@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from t2disc.errors import ArgumentInvalid, NoiseUnknown
+from t2disc.fit.asked import checked_b1, checked_mask, checked_sigma, voxel_signals, with_skipped
 from t2disc.fit.backend import LARGE_BLOCK, Backend
 from t2disc.fit.blocks import Fitter, Planes, Values, as_slice, memory_order, slabs
 from t2disc.fit.correlation import estimate_design_effect
-from t2disc.fit.epgtable import B1_GIVEN
 from t2disc.fit.models import Model, Problem, find_model
 from t2disc.fit.noise import estimate_sigma
 from t2disc.fit.train import echo_train
@@ -84,23 +84,21 @@ def fit_voxels(
     TrainUnsuited
         ``train-unsuited``: echo times that the model cannot be fitted to.
     """
-    values = _real(signal)
-    if values.ndim != 2:
-        raise ArgumentInvalid(f"signal of shape {values.shape}", expected="(V, E): voxels by echoes")
-    echoes = _with_skipped(echoes, skip_first)
+    values = voxel_signals(signal)
+    echoes = with_skipped(echoes, skip_first)
     train = echo_train(echo_times_ms, n_signals=values.shape[1], echoes=echoes)
-    known_b1 = _checked_b1(b1, values.shape[:1])
+    known_b1 = checked_b1(b1, values.shape[:1])
     chosen, arrays = find_model(model), Backend(backend, device)
     problem = Problem(
         train=train,
         width=min(_block(chosen, arrays), max(values.shape[0], 1)),
-        sigma=_checked_sigma(sigma),
+        sigma=checked_sigma(sigma),
         options=options,
         is_b1_given=known_b1 is not None,
         wants_covariance=covariance,
         backend=arrays,
     )
-    fitters = [_fitter(chosen, problem, echoes, min_snr) for _ in range(max(1, n_threads))]
+    fitters = _fitters(chosen, problem, echoes, min_snr, n_threads)
     out = Values.empty(values.shape[:1], np.float64, chosen, problem, drops=echoes.drop_below is not None)
     planes = Planes(values.T[as_slice(train.rows)], None, known_b1)
     _share_out(fitters, [(planes.part(where), out.part(where)) for where in _parts(values.shape[0], n_threads)])
@@ -160,11 +158,11 @@ def fit_t2(
     TrainUnsuited
         ``train-unsuited``: echo times that the model cannot be fitted to.
     """
-    echoes = _with_skipped(echoes, skip_first)
+    echoes = with_skipped(echoes, skip_first)
     train = echo_train(stack.echo_times_ms, n_signals=stack.n_echoes, echoes=echoes)
     chosen, arrays = find_model(model), Backend(backend, device)
-    inside, known_b1 = _checked_mask(mask, stack.shape), _checked_b1(b1, stack.shape)
-    found = _noise(stack, _checked_sigma(sigma), noise, options)
+    inside, known_b1 = checked_mask(mask, stack.shape), checked_b1(b1, stack.shape)
+    found = _noise(stack, checked_sigma(sigma), noise, options)
     problem = Problem(
         train=train,
         width=_block(chosen, arrays),
@@ -173,9 +171,8 @@ def fit_t2(
         is_b1_given=known_b1 is not None,
         backend=arrays,
     )
-    if problem.sigma is None and (chosen.is_noise_from_sigma or echoes.drop_below is not None):
-        raise NoiseUnknown(f"no sigma (method {found.method!r}) for model {model!r}, echoes: {echoes}")
-    fitters = [_fitter(chosen, problem, echoes, min_snr) for _ in range(max(1, n_threads))]
+    _require_noise(chosen, problem, echoes, found)
+    fitters = _fitters(chosen, problem, echoes, min_snr, n_threads)
     order = memory_order(stack.signal)
     shape = tuple(stack.shape[axis] for axis in order)
     out = Values.empty(shape, np.float32, chosen, problem, drops=echoes.drop_below is not None)
@@ -201,58 +198,7 @@ def require_suited(
     find_model(model).solver(Problem(train=train, width=1, sigma=1.0, options=options))
 
 
-# ------------------------------------------------------------------------------------------------ arguments
-def _real(signal: Any) -> NDArray[Any]:
-    values = np.asarray(signal)
-    if values.dtype.kind not in "fiub":
-        raise ArgumentInvalid(f"signal of type {values.dtype}", expected="real numbers: the magnitude signal")
-    return values
-
-
-def _with_skipped(echoes: EchoChoice, skip_first: int) -> EchoChoice:
-    if skip_first and echoes.skip_first not in (0, skip_first):
-        raise ArgumentInvalid(
-            f"skip_first={skip_first} and echoes with skip_first={echoes.skip_first}", expected="one of them"
-        )
-    return replace(echoes, skip_first=skip_first) if skip_first else echoes
-
-
-def _checked_sigma(sigma: float | None) -> float | None:
-    if sigma is not None and not (np.isfinite(sigma) and sigma > 0):
-        raise ArgumentInvalid(f"sigma={sigma}", expected="a noise level above 0, or None where it is not known")
-    return sigma
-
-
-def _checked_mask(mask: Any, shape: tuple[int, int, int]) -> NDArray[np.bool_] | None:
-    if mask is None:
-        return None
-    given = np.asarray(mask)
-    if given.shape != shape:
-        raise ArgumentInvalid(f"mask of shape {given.shape}", expected=f"the stack's grid, {shape}")
-    chosen: NDArray[np.bool_] = given.astype(np.bool_)
-    if not np.array_equal(chosen, given):
-        raise ArgumentInvalid("a mask with other values than 0 and 1", expected="True and False, or 0 and 1")
-    return chosen
-
-
-def _checked_b1(b1: Any, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
-    """Return B1 as it is used: NaN where it is missing or none that a scanner reaches."""
-    if b1 is None:
-        return None
-    given = np.asarray(b1, dtype=np.float64)
-    if given.shape != shape:
-        raise ArgumentInvalid(f"B1 of shape {given.shape}", expected=f"one value per voxel, {shape}")
-    low, high = B1_GIVEN
-    usual = given[np.isfinite(given) & (given != 0)]
-    if usual.size and not low <= np.median(usual) <= high:
-        raise ArgumentInvalid(
-            f"B1 with a median of {np.median(usual):.4g}",
-            expected=f"B1 over nominal, from {low} to {high}",
-            todo="divide a map in per cent by 100, or one in degrees by the nominal angle",
-        )
-    return np.where((given >= low) & (given <= high), given, np.nan)
-
-
+# ------------------------------------------------------------------------------------------------ noise
 def _noise(stack: EchoStack, sigma: float | None, source: str | NoiseEstimate, options: ModelOptions) -> NoiseEstimate:
     """Return the noise of a stack: its sigma, and how alike it is in neighbouring voxels."""
     if isinstance(source, NoiseEstimate):
@@ -264,12 +210,19 @@ def _noise(stack: EchoStack, sigma: float | None, source: str | NoiseEstimate, o
     return replace(noise, design_effect=estimate_design_effect(stack, noise.sigma))
 
 
+def _require_noise(model: Model, problem: Problem, echoes: EchoChoice, noise: NoiseEstimate) -> None:
+    """Refuse a model or a rule that needs sigma where nothing in the volume tells it."""
+    if problem.sigma is None and (model.is_noise_from_sigma or echoes.drop_below is not None):
+        raise NoiseUnknown(f"no sigma (method {noise.method!r}) for model {model.name!r}, echoes: {echoes}")
+
+
 # ------------------------------------------------------------------------------------------------ work
 def _block(model: Model, backend: Backend) -> int:
     return model.block if backend.name == "numpy" else LARGE_BLOCK
 
 
-def _fitter(model: Model, problem: Problem, echoes: EchoChoice, min_snr: float) -> Fitter:
+def _fitters(model: Model, problem: Problem, echoes: EchoChoice, min_snr: float, n_threads: int) -> list[Fitter]:
+    """Return a fitter for each thread; what does not go together is refused."""
     if not (np.isfinite(min_snr) and min_snr >= 0):
         raise ArgumentInvalid(f"min_snr={min_snr}", expected="a number from 0 up")
     if echoes.drop_below is not None and problem.sigma is None:
@@ -278,7 +231,7 @@ def _fitter(model: Model, problem: Problem, echoes: EchoChoice, min_snr: float) 
         )
     if problem.is_b1_given and model.third != "b1":
         raise ArgumentInvalid(f"B1 for model {model.name!r}", expected="a model of stimulated echoes: epg, epg-rician")
-    return Fitter(model, problem, echoes, min_snr)
+    return [Fitter(model, problem, echoes, min_snr) for _ in range(max(1, n_threads))]
 
 
 def _parts(n_voxels: int, n_threads: int) -> list[slice]:
