@@ -25,7 +25,7 @@ from t2disc.qc.panels import (
     name_discs,
     windowed,
 )
-from t2disc.qc.views import best_slice, crop_box, sagittal_view
+from t2disc.qc.views import SagittalView, best_slice, crop_box, sagittal_view
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -122,11 +122,9 @@ def plot_quality(
     require_slice(index, len(labels))
     box = crop_box(labels > 0, view, MARGINS_MM)
     grey = windowed(view.turn(stack.signal)[index][box].mean(axis=-1, dtype=np.float64))
-    has_discs = bool(labels.any())
     part, regions = labels[index][box], view.turn(discs.regions)[index][box]
-    slender = grey.shape[0] * view.row_mm / (grey.shape[1] * view.column_mm)
-    wide_in = min(max(_HIGHEST_IN / slender, _NARROWEST_IN), _WIDEST_IN)
-    high_in = min(wide_in * slender, _HIGHEST_IN)
+    is_shown = part > 0 if labels.any() else np.ones(part.shape, bool)
+    wide_in, high_in = _panel_size_in(grey.shape, view)
     size_in = (len(_KINDS) * (wide_in + _GAP_IN), _TOP_IN + high_in + _BOTTOM_IN)
     figure = Figure(figsize=size_in, dpi=110, facecolor="black")
     for place, kind in enumerate(_KINDS):
@@ -134,7 +132,7 @@ def plot_quality(
         axes = axes_in(figure, (left_in, _BOTTOM_IN, wide_in, high_in))
         axes.set_axis_off()
         values = _shown(view.turn(getattr(quality, kind.field))[index][box], kind)
-        values = np.where((part > 0) | (not has_discs), values, np.float32(np.nan))
+        values = np.where(is_shown, values, np.float32(np.nan))
         draw_grey(axes, grey, view)
         draw_colour(axes, values, kind.range, view, kind.colours)
         draw_borders(axes, part, regions)
@@ -146,6 +144,13 @@ def plot_quality(
             mark_slice(axes, index, view, discs.shape)
             draw_scale(axes, view)
     return figure
+
+
+def _panel_size_in(shape: tuple[int, ...], view: SagittalView) -> tuple[float, float]:
+    """Return width and height of a panel in the proportions of the part shown."""
+    slender = shape[0] * view.row_mm / (shape[1] * view.column_mm)
+    wide_in = min(max(_HIGHEST_IN / slender, _NARROWEST_IN), _WIDEST_IN)
+    return wide_in, min(wide_in * slender, _HIGHEST_IN)
 
 
 def _shown(values: NDArray[np.float32], kind: _Kind) -> NDArray[np.float32]:

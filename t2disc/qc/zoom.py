@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,33 +82,60 @@ def plot_disc_zoom(
     inside = view.turn(region_mask(discs, level, "disc"))
     index = best_slice(inside.astype(np.uint8)) if slice_index is None else slice_index
     require_slice(index, len(inside))
+    part = _part(stack, t2map, discs, view, inside, index)
+    quantity = stack.acquisition.quantity
+    figure, first, second = _panels(part.grey.shape, view)
+    _draw_outline(first, part, view)
+    first.set_title(f"{level}: mean over echoes", fontsize=10, color="white")
+    _draw_t2(second, part, view, t2_range_ms)
+    mark_slice(second, index, view, discs.shape)
+    crossed = f" (× has no {quantity})" if part.is_missing.any() else ""
+    second.set_title(f"{quantity} in the disc{crossed}", fontsize=10, color="white")
+    _draw_bar(figure, second, t2_range_ms, f"{quantity} (ms)")
+    figure.text(0.01, 0.04, _medians(t2map, discs, level, quantity), color="white", fontsize=9, va="bottom")
+    return figure
+
+
+# ------------------------------------------------------------------------------------------------ what to show
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Part:
+    """The part of a slice about one disc, ``(rows, columns)`` each.
+
+    Attributes
+    ----------
+    grey
+        Mean over echoes, from black 0 to white 1.
+    disc, regions
+        The label of the disc and 0 elsewhere; the regions of all discs.
+    t2_ms
+        NaN outside the disc, and where there is none.
+    is_missing
+        Whether a voxel of the disc has no T2.
+    """
+
+    grey: NDArray[np.float64]
+    disc: NDArray[np.uint8]
+    regions: NDArray[np.uint8]
+    t2_ms: NDArray[np.float32]
+    is_missing: NDArray[np.bool_]
+
+
+def _part(
+    stack: EchoStack, t2map: T2Map, discs: DiscLabels, view: SagittalView, inside: NDArray[np.bool_], index: int
+) -> _Part:
+    """Return what is shown of a disc, which lies ``inside`` the volume ``(slices, rows, columns)``."""
     box = crop_box(inside, view, _MARGINS_MM)
     labels, regions, t2_ms, flag = (
         view.turn(volume)[index][box] for volume in (discs.discs, discs.regions, t2map.t2_ms, t2map.flag)
     )
-    own = np.where(inside[index][box], labels, 0).astype(np.uint8)
-    grey = windowed(view.turn(stack.signal)[index][box].mean(axis=-1, dtype=np.float64))
-    figure, first, second = _panels(own.shape, view)
-    for axes in (first, second):
-        draw_grey(axes, grey, view)
-    draw_colour(second, np.where(own > 0, t2_ms, np.float32(np.nan)), t2_range_ms, view)
-    _cross_out(second, (own > 0) & (flag != Flag.OK))
-    for axes in (first, second):
-        draw_borders(axes, own, regions, widths=_WIDTHS)
-        mark_directions(axes)
-    _name_regions(first, own, regions)
-    draw_scale(first, view, _SCALE_MM)
-    mark_slice(second, index, view, discs.shape)
-    quantity = stack.acquisition.quantity
-    first.set_title(f"{level}: mean over echoes", fontsize=10, color="white")
-    crossed = f" (× has no {quantity})" if ((own > 0) & (flag != Flag.OK)).any() else ""
-    second.set_title(f"{quantity} in the disc{crossed}", fontsize=10, color="white")
-    width_in, height_in = figure.get_size_inches()
-    high_in = height_in - _TOP_IN - _BOTTOM_IN
-    place = axes_in(figure, (width_in - _BAR_IN + 0.1, _BOTTOM_IN + 0.05, 0.14, high_in - 0.1))
-    draw_white_bar(place, second, t2_range_ms, f"{quantity} (ms)")
-    figure.text(0.01, 0.04, _medians(t2map, discs, level, quantity), color="white", fontsize=9, va="bottom")
-    return figure
+    disc = np.where(inside[index][box], labels, 0).astype(np.uint8)
+    return _Part(
+        grey=windowed(view.turn(stack.signal)[index][box].mean(axis=-1, dtype=np.float64)),
+        disc=disc,
+        regions=regions,
+        t2_ms=np.where(disc > 0, t2_ms, np.float32(np.nan)),
+        is_missing=(disc > 0) & (flag != Flag.OK),
+    )
 
 
 def _medians(t2map: T2Map, discs: DiscLabels, level: str, quantity: str) -> str:
@@ -137,17 +165,38 @@ def _panels(shape: tuple[int, ...], view: SagittalView) -> tuple[Figure, Axes, A
     return figure, axes[0], axes[1]
 
 
-def _cross_out(axes: Axes, missing: NDArray[np.bool_]) -> None:
-    """Mark the voxels ``(rows, columns)`` of the disc that have no T2."""
-    rows, columns = np.nonzero(missing)
+def _draw_outline(axes: Axes, part: _Part, view: SagittalView) -> None:
+    """Draw the borders of disc and nucleus on the anatomy, name the regions, and tell how large they are."""
+    draw_grey(axes, part.grey, view)
+    draw_borders(axes, part.disc, part.regions, widths=_WIDTHS)
+    mark_directions(axes)
+    _name_regions(axes, part)
+    draw_scale(axes, view, _SCALE_MM)
+
+
+def _draw_t2(axes: Axes, part: _Part, view: SagittalView, t2_range_ms: tuple[float, float]) -> None:
+    """Draw T2 in the disc, and a cross on each of its voxels that has none."""
+    draw_grey(axes, part.grey, view)
+    draw_colour(axes, part.t2_ms, t2_range_ms, view)
+    rows, columns = np.nonzero(part.is_missing)
     axes.plot(columns, rows, "x", color="white", ms=5, mew=1.2, label="no T2")
+    draw_borders(axes, part.disc, part.regions, widths=_WIDTHS)
+    mark_directions(axes)
 
 
-def _name_regions(axes: Axes, own: NDArray[np.uint8], regions: NDArray[np.uint8]) -> None:
+def _draw_bar(figure: Figure, panel: Axes, t2_range_ms: tuple[float, float], label: str) -> None:
+    """Draw the colour bar of the right panel beside it."""
+    width_in, height_in = figure.get_size_inches()
+    high_in = height_in - _TOP_IN - _BOTTOM_IN
+    place = axes_in(figure, (width_in - _BAR_IN + 0.1, _BOTTOM_IN + 0.05, 0.14, high_in - 0.1))
+    draw_white_bar(place, panel, t2_range_ms, label)
+
+
+def _name_regions(axes: Axes, part: _Part) -> None:
     """Write NP and AF in the middle of their parts of the disc."""
     names = ((Region.NP, "NP"), (Region.AF_ANTERIOR, "AF"), (Region.AF_POSTERIOR, "AF"))
     for region, name in names:
-        rows, columns = np.nonzero((own > 0) & (regions == region))
+        rows, columns = np.nonzero((part.disc > 0) & (part.regions == region))
         if rows.size:
             style: dict[str, Any] = {"ha": "center", "va": "center", "in_voxels": True}
             write(axes, float(np.median(columns)), float(np.median(rows)), name, **style)
