@@ -90,16 +90,9 @@ def judge_fit(stack: EchoStack, t2map: T2Map, *, is_b1_given: bool = False) -> F
         options=t2map.options,
         is_b1_given=is_b1_given,
     )
-    judge = Judge(model, problem)
     order = memory_order(stack.signal)
     shape = tuple(stack.shape[axis] for axis in order)
-    maps, left = np.empty((4, *shape), np.float32), np.empty(shape, np.uint8)
-    rows, left_row = maps.reshape(4, -1), left.reshape(-1)
-    start = 0
-    for fitted in _slabs(stack, t2map, third, train.rows, order):
-        stop = start + fitted.t2_ms.size
-        judge.write(fitted, rows[:, start:stop], left_row[start:stop])
-        start = stop
+    maps, left = _judge_slabs(Judge(model, problem), _slabs(stack, t2map, third, train.rows, order), shape)
     back = np.argsort(order)
     chi2_red, r2, odd_even, decay_variance = (values.transpose(back) for values in maps)
     return FitQuality(
@@ -148,6 +141,20 @@ def _slabs(
         slab = slice(start, start + thickness)
         signal = planes[:, slab].reshape(len(rows), -1)
         yield Fitted(signal, *(None if m is None else m[slab].reshape(-1) for m in maps))  # type: ignore[arg-type]
+
+
+def _judge_slabs(
+    judge: Judge, slabs: Iterator[Fitted], shape: tuple[int, ...]
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Return the four maps ``(4, X, Y, Z)``, and what is left of the echoes, in the order of memory."""
+    maps, left = np.empty((4, *shape), np.float32), np.empty(shape, np.uint8)
+    rows, left_row = maps.reshape(4, -1), left.reshape(-1)
+    start = 0
+    for fitted in slabs:
+        stop = start + fitted.t2_ms.size
+        judge.write(fitted, rows[:, start:stop], left_row[start:stop])
+        start = stop
+    return maps, left
 
 
 class Judge:
