@@ -176,7 +176,7 @@ def test_an_arrow_that_points_up_or_sideways_is_seen(module, source):
         ("t2disc.fit.run", "from t2disc.model.protocol import FitSettings"),
         ("t2disc.fit.run", "from t2disc.fit.noise import estimate_noise"),
         ("t2disc.fit.run", "from .noise import estimate_noise\nfrom ..errors import UsageError"),
-        ("t2disc.store.bids", "from t2disc import __version__"),
+        ("t2disc.store.dataset", "from t2disc import __version__"),
         ("t2disc.study.story", "from t2disc.fit import fit_t2\nfrom t2disc import store"),
         ("t2disc.cli", "from t2disc.batch import run\nimport numpy"),
     ],

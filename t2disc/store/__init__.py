@@ -10,24 +10,16 @@ from t2disc.store.audit import (
     read_left_audit,
     take_up_audit,
 )
-from t2disc.store.bids import (
-    dataset_files,
-    echo_files,
-    is_own_dataset,
-    label_files,
-    map_files,
-    matched_files,
-    quality_files,
-    quantity_of,
-    refuse_foreign_dataset,
-)
+from t2disc.store.bids import echo_files, map_files, quality_files, quantity_of
 from t2disc.store.change_table import ChangeRow, ControlFacts
 from t2disc.store.check_table import CheckRow
 from t2disc.store.colours import colour_of
+from t2disc.store.dataset import dataset_files, is_own_dataset, refuse_foreign_dataset
 from t2disc.store.figures import figure_file, has_figures, picture_bytes, picture_kind
 from t2disc.store.files import StoredFile, update_file, write_file, write_tree
 from t2disc.store.gradeback import StoredGrades, read_grades
 from t2disc.store.index import INDEX, StudyIndex, VisitFacts, read_index, write_index
+from t2disc.store.labelmaps import label_files, matched_files
 from t2disc.store.lock import output_lock, shard_lock
 from t2disc.store.manifest import (
     MANIFEST,

@@ -1,31 +1,16 @@
-"""Maps and labels as a BIDS-derivatives dataset. The only place where ms become the seconds that BIDS demands."""
+"""Images of a visit with their sidecars, as BIDS names them. The only place where ms become the seconds it demands."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from t2disc import __version__
-from t2disc.errors import ArgumentInvalid
-from t2disc.model import (
-    SCHEME_PARTS,
-    Acquisition,
-    DiscLabels,
-    EchoStack,
-    FitQuality,
-    Flag,
-    LabelSource,
-    Region,
-    RegionMap,
-    T2Map,
-)
-from t2disc.store.colours import names_table, slicer_colours, snap_description
-from t2disc.store.files import StoredFile
+from t2disc.model import Acquisition, DiscLabels, EchoStack, FitQuality, Flag, T2Map
+from t2disc.store.files import StoredFile, json_file
 from t2disc.store.nifti import nifti_bytes
 from t2disc.store.records import FitFacts
 
@@ -44,56 +29,12 @@ _FLAG_MEANINGS = {
     Flag.B1_UNRESOLVED: "B1 unknown, or another T2 with another B1 would fit as well",
     Flag.OFFSET_UNSAFE: "T2 too long for this train to be told from an offset",
 }
-_REGION_NAMES = {Region.NP: "NP", Region.AF_ANTERIOR: "AF anterior", Region.AF_POSTERIOR: "AF posterior"}
-_PLACED = "resampled by nearest neighbour onto the T2 map's grid"
-_LABEL_SOURCES = {
-    "none": "nobody",
-    "automatic": "found by t2disc in the multi-echo series of this visit",
-    "given": f"label map given for this visit, {_PLACED}",
-    "correction": f"reader's correction for this visit, {_PLACED}",
+_QUALITY_MAPS = {
+    "chi2red": ("chi2_red", "Reduced chi-square of the fit: about 1 where the model holds"),
+    "r2": ("r2", "Share of the decay that the fit explains, R2"),
+    "oddeven": ("odd_even", "Odd/even-echo index: how much higher even echoes lie, as a share of the signal"),
+    "decayvariance": ("decay_variance", "Variance about the fitted decay, relative to its first echo squared"),
 }
-_IGNORED_BY_VALIDATOR = (
-    "discs.*",
-    "changes.*",
-    "roi_sensitivity.*",
-    "model_sensitivity.*",
-    "visits.*",
-    "checks.*",
-    "index.html",
-    "index.sqlite",
-    "audit.jsonl",
-    "**/*_report.html",
-    "review/",
-    "logs/",
-    "**/figures",
-    "**/pairs",
-    "manifest.json",
-    "**/manifest.json",
-    "**/*_record.json",
-    "**/*_desc-flag_mask.*",
-    "**/*_fitmap.*",
-    "**/*_dseg.label.txt",
-    "**/*_dseg.ctbl",
-)
-
-
-_README = """# T2 of lumbar discs, measured by t2disc
-
-`discs.tsv`: T2 of each region of each disc at each visit. `changes.tsv`: each later visit against the first.
-`roi_sensitivity.tsv`: how T2 depends on what is called the nucleus, or the disc. `model_sensitivity.tsv`: how it
-depends on the signal model, where other models were asked for.
-`visits.tsv`: every visit, how it was put in order, why it was refused if it was, and its grade where the protocol file
-has checks. `checks.tsv`: every one of these checks. The `.json` beside each explains its columns.
-
-`sub-*/ses-*/anat/`: the first echo (`MESE`, or `MEGRE` where the series is a gradient echo), maps of T2 in seconds
-(`T2map`, `T2starmap`), their standard error (`desc-se`), the signal at echo time 0 (`S0map`), why a voxel has no T2
-(`desc-flag`), how well the curve describes the signal (`fitmap`: reduced chi-square, R2, odd/even index, decay
-variance), and the discs and their regions
-(`dseg`, with names and colours in the `.tsv`, for ITK-SNAP in the `.label.txt`, for 3D Slicer in the `.ctbl`).
-
-`sub-*/pairs/ses-A_ses-B/`: how the discs of visit A lie at visit B (the record), and on both visits' grids the parts of
-the discs that both outlines agree on (`desc-matched...`).
-"""
 _WINDOW_S, _SE_WINDOW_S = (0.0, 0.2), (0.0, 0.02)  # shown by viewers from black to white; that of T2 as in the overlays
 
 
@@ -103,50 +44,6 @@ def quantity_of(acquisition: Acquisition) -> str:
     Source: BIDS 1.9.0, appendix "Quantitative MRI" (``T2map``, ``T2starmap``).
     """
     return acquisition.quantity.replace("*", "star")
-
-
-def dataset_files() -> tuple[StoredFile, ...]:
-    """Return ``dataset_description.json``, ``.bidsignore`` and ``README.md`` of the outputs.
-
-    Source: BIDS 1.9.0, "Dataset description" and "Derived dataset and pipeline description".
-    """
-    description = {
-        "Name": "t2disc: T2 of lumbar discs",
-        "BIDSVersion": "1.9.0",
-        "DatasetType": "derivative",
-        "GeneratedBy": [{"Name": "t2disc", "Version": __version__}],
-    }
-    return (
-        _json("dataset_description.json", description),
-        StoredFile(path=PurePosixPath(".bidsignore"), content="\n".join((*_IGNORED_BY_VALIDATOR, "")).encode()),
-        StoredFile(path=PurePosixPath("README.md"), content=_README.encode()),
-    )
-
-
-def is_own_dataset(folder: Path) -> bool:
-    """Tell whether the ``dataset_description.json`` of a folder names t2disc as its maker."""
-    path = folder / "dataset_description.json"
-    try:
-        names = [item["Name"] for item in json.loads(path.read_bytes())["GeneratedBy"]] if path.is_file() else []
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return False
-    return "t2disc" in names
-
-
-def refuse_foreign_dataset(out: Path) -> None:
-    """Refuse an output folder that holds somebody else's dataset.
-
-    Raises
-    ------
-    ArgumentInvalid
-        ``argument-invalid``: its ``dataset_description.json`` does not name t2disc.
-    """
-    if (out / "dataset_description.json").exists() and not is_own_dataset(out):
-        raise ArgumentInvalid(
-            "an output folder that holds another dataset",
-            expected="an empty or new folder, or earlier outputs of t2disc",
-            todo="choose another output folder with -o",
-        )
 
 
 def map_files(stem: str, t2map: T2Map, facts: FitFacts, acquisition: Acquisition) -> tuple[StoredFile, ...]:
@@ -173,12 +70,28 @@ def map_files(stem: str, t2map: T2Map, facts: FitFacts, acquisition: Acquisition
     se_text = _described(f"Standard error of {symbol}, from the residual with n - p degrees of freedom", "s")
     t2_s, se_s = _to_seconds(t2map.t2_ms), _to_seconds(t2map.t2_se_ms)
     return (
-        *_image(f"{stem}_{quantity}map", t2_s, t2map, t2_text | common, window=_WINDOW_S),
-        *_image(f"{stem}_S0map", t2map.s0, t2map, s0_text | common),
-        *_image(f"{stem}_desc-se_{quantity}map", se_s, t2map, se_text | common, window=_SE_WINDOW_S),
-        *_image(f"{stem}_desc-flag_mask", t2map.flag, t2map, _flag_text(symbol) | common),
+        *image_files(f"{stem}_{quantity}map", t2_s, t2map, t2_text | common, window=_WINDOW_S),
+        *image_files(f"{stem}_S0map", t2map.s0, t2map, s0_text | common),
+        *image_files(f"{stem}_desc-se_{quantity}map", se_s, t2map, se_text | common, window=_SE_WINDOW_S),
+        *image_files(f"{stem}_desc-flag_mask", t2map.flag, t2map, _flag_text(symbol) | common),
         *_model_files(stem, t2map, common),
     )
+
+
+def _model_files(stem: str, t2map: T2Map, common: dict[str, Any]) -> Iterator[StoredFile]:
+    """Yield the maps of what a model or a rule has beyond T2 and S0.
+
+    Source: BIDS 1.9.0, appendix "Quantitative MRI" (TB1map, relative to nominal).
+    """
+    if t2map.b1 is not None:
+        text = _described("Refocusing efficiency: B1 over nominal, folded to 1 and below where it was fitted", "1")
+        yield from image_files(f"{stem}_TB1map", t2map.b1, t2map, text | common)
+    if t2map.offset is not None:
+        text = _described("Constant under the decay", "arbitrary")
+        yield from image_files(f"{stem}_desc-offset_fitmap", t2map.offset, t2map, text | common)
+    if t2map.n_echoes is not None:
+        text = _described("Echoes used, 0 where there is no fit", "1")
+        yield from image_files(f"{stem}_desc-nechoes_fitmap", t2map.n_echoes, t2map, text | common)
 
 
 def echo_files(stem: str, stack: EchoStack) -> tuple[StoredFile, ...]:
@@ -193,11 +106,10 @@ def echo_files(stem: str, stack: EchoStack) -> tuple[StoredFile, ...]:
 
     Source: BIDS 1.9.0, "Magnetic Resonance Imaging" (suffixes MESE and MEGRE, entity ``echo``).
     """
-    told = {"EchoTime": _seconds(float(stack.echo_times_ms[0]))} | _scan(stack.acquisition)
-    text = _described("First echo, as acquired", "arbitrary") | told
-    return _image(
-        first_echo_name(stem, stack.acquisition), stack.signal[..., 0], stack, text | _scan(stack.acquisition)
-    )
+    name = first_echo_name(stem, stack.acquisition)
+    echo_time = {"EchoTime": _seconds(float(stack.echo_times_ms[0]))}
+    text = _described("First echo, as acquired", "arbitrary") | echo_time | _scan(stack.acquisition)
+    return image_files(name, stack.signal[..., 0], stack, text)
 
 
 def first_echo_name(stem: str, acquisition: Acquisition) -> str:
@@ -206,37 +118,30 @@ def first_echo_name(stem: str, acquisition: Acquisition) -> str:
     return f"{stem}_echo-1_desc-preproc_{kind}"
 
 
-def _model_files(stem: str, t2map: T2Map, common: dict[str, Any]) -> Iterator[StoredFile]:
-    """Yield the maps of what a model or a rule has beyond T2 and S0.
-
-    Source: BIDS 1.9.0, appendix "Quantitative MRI" (TB1map, relative to nominal).
-    """
-    if t2map.b1 is not None:
-        text = _described("Refocusing efficiency: B1 over nominal, folded to 1 and below where it was fitted", "1")
-        yield from _image(f"{stem}_TB1map", t2map.b1, t2map, text | common)
-    if t2map.offset is not None:
-        text = _described("Constant under the decay", "arbitrary")
-        yield from _image(f"{stem}_desc-offset_fitmap", t2map.offset, t2map, text | common)
-    if t2map.n_echoes is not None:
-        text = _described("Echoes used, 0 where there is no fit", "1")
-        yield from _image(f"{stem}_desc-nechoes_fitmap", t2map.n_echoes, t2map, text | common)
-
-
-_QUALITY_MAPS = {
-    "chi2red": ("chi2_red", "Reduced chi-square of the fit: about 1 where the model holds"),
-    "r2": ("r2", "Share of the decay that the fit explains, R2"),
-    "oddeven": ("odd_even", "Odd/even-echo index: how much higher even echoes lie, as a share of the signal"),
-    "decayvariance": ("decay_variance", "Variance about the fitted decay, relative to its first echo squared"),
-}
-
-
 def quality_files(stem: str, quality: FitQuality) -> Iterator[StoredFile]:
     """Yield the maps of goodness of fit of one visit with their sidecars, below the visit's folder."""
     for name, (attribute, description) in _QUALITY_MAPS.items():
         text = _described(f"{description}. t2disc model '{quality.model}'", "1")
-        yield from _image(f"{stem}_desc-{name}_fitmap", getattr(quality, attribute), quality, text)
+        yield from image_files(f"{stem}_desc-{name}_fitmap", getattr(quality, attribute), quality, text)
 
 
+def image_files(
+    name: str,
+    values: NDArray[Any],
+    grid: EchoStack | T2Map | DiscLabels | FitQuality,
+    sidecar: dict[str, Any],
+    *,
+    window: tuple[float, float] | None = None,
+) -> tuple[StoredFile, StoredFile]:
+    """Return an image on a visit's grid and its sidecar, below the visit's folder."""
+    volume = nifti_bytes(values, grid.affine, window=window)
+    return (
+        StoredFile(path=PurePosixPath("anat", f"{name}.nii.gz"), content=volume),
+        json_file(f"anat/{name}.json", sidecar),
+    )
+
+
+# ------------------------------------------------------------------------------------------------ sidecars
 def _described(description: str, units: str) -> dict[str, Any]:
     """Return the start of a map's sidecar; that no map is skull-stripped is a key that BIDS demands."""
     return {"Description": description, "Units": units, "SkullStripped": False}
@@ -248,94 +153,6 @@ def _flag_text(symbol: str) -> dict[str, Any]:
         "Description": f"Why a voxel has no {symbol}; 0 where it has one",
         "Levels": {str(int(flag)): f"{flag.name}: {meaning}" for flag, meaning in meanings.items()},
     }
-
-
-def label_files(stem: str, discs: DiscLabels) -> tuple[StoredFile, ...]:
-    """Return the disc and region label maps with their ``_dseg.tsv`` tables; nothing where no disc is labelled.
-
-    Beside each lie a label description for ITK-SNAP and a colour table for 3D Slicer, see
-    :mod:`t2disc.store.colours`.
-
-    Source: BIDS 1.9.0, "Imaging derivatives: discrete segmentations" (columns ``index``, ``name`` and ``color``).
-    """
-    if not discs.levels:
-        return ()
-    level_rows = tuple((discs.value_of(level), level) for level in discs.levels)
-    region_rows = tuple((int(region), name) for region, name in _REGION_NAMES.items())
-    sources = {"Sources": [_source_text(discs.source)]}
-    region_text = {"Description": "Regions of each disc by disc-relative position; see the dseg.tsv"}
-    return (
-        *_image(f"{stem}_desc-discs_dseg", discs.discs, discs, sources),
-        *_names(f"{stem}_desc-discs_dseg", level_rows),
-        *_image(f"{stem}_desc-regions_dseg", discs.regions, discs, region_text | sources),
-        *_names(f"{stem}_desc-regions_dseg", region_rows),
-        *(file for scheme in discs.schemes for file in _scheme_files(stem, discs, scheme, region_text | sources)),
-    )
-
-
-def matched_files(stem: str, discs: DiscLabels) -> tuple[StoredFile, ...]:
-    """Return the discs and regions of one visit that both visits' outlines agree on, for a reader to look at."""
-    level_rows = tuple((discs.value_of(level), level) for level in discs.levels)
-    region_rows = tuple((int(region), name) for region, name in _REGION_NAMES.items())
-    text = {"Description": "Part of each disc that the outlines of both visits agree on, each disc moved rigidly"}
-    return (
-        *_image(f"{stem}_desc-matcheddiscs_dseg", discs.discs, discs, text),
-        *_names(f"{stem}_desc-matcheddiscs_dseg", level_rows),
-        *_image(f"{stem}_desc-matchedregions_dseg", discs.regions, discs, text),
-        *_names(f"{stem}_desc-matchedregions_dseg", region_rows),
-    )
-
-
-def _source_text(source: LabelSource) -> str:
-    """Return who drew the discs, by which tool's values they were named, and the check sum of the file or network."""
-    scheme = f"; values read as those of {source.scheme}" if source.scheme else ""
-    whose = "the network's weights" if source.kind == "automatic" else "the map"
-    sha256 = f"; SHA-256 of {whose} {source.sha256}" if source.sha256 else ""
-    return f"{_LABEL_SOURCES[source.kind]}{scheme}{sha256}"
-
-
-def _scheme_files(stem: str, discs: DiscLabels, scheme: RegionMap, text: dict[str, Any]) -> tuple[StoredFile, ...]:
-    """Return the map of one further scheme, ``desc-strips_dseg`` and so on, and the table that names its parts.
-
-    A part is named after the region that is that part alone; NP and AF as in ``desc-regions_dseg``.
-    """
-    name = f"{stem}_desc-{scheme.scheme.replace('-', '')}_dseg"
-    parts = {values[0]: region for region, values in SCHEME_PARTS[scheme.scheme].items() if len(values) == 1}
-    rows = tuple(sorted((_REGION_NAMES if scheme.scheme == "mid-sagittal" else parts).items()))
-    return (*_image(name, scheme.values, discs, text), *_names(name, rows))
-
-
-def _image(
-    name: str,
-    values: NDArray[Any],
-    grid: EchoStack | T2Map | DiscLabels | FitQuality,
-    sidecar: dict[str, Any],
-    *,
-    window: tuple[float, float] | None = None,
-) -> tuple[StoredFile, StoredFile]:
-    volume = nifti_bytes(values, grid.affine, window=window)
-    return (
-        StoredFile(path=PurePosixPath("anat", f"{name}.nii.gz"), content=volume),
-        _json(f"anat/{name}.json", sidecar),
-    )
-
-
-def _names(name: str, rows: tuple[tuple[int, str], ...]) -> tuple[StoredFile, ...]:
-    """Return the table of a label map, and the files by which ITK-SNAP and 3D Slicer know names and colours."""
-    contents = {"tsv": names_table(rows), "label.txt": snap_description(rows), "ctbl": slicer_colours(rows)}
-    return tuple(
-        StoredFile(path=PurePosixPath("anat", f"{name}.{ending}"), content=content)
-        for ending, content in contents.items()
-    )
-
-
-def _json(path: str, tree: dict[str, Any]) -> StoredFile:
-    content = (json.dumps(tree, indent=2, allow_nan=False) + "\n").encode()
-    return StoredFile(path=PurePosixPath(path), content=content)
-
-
-def _to_seconds(values_ms: NDArray[np.float32]) -> NDArray[np.float32]:
-    return (values_ms.astype(np.float64) / _MS_PER_S).astype(np.float32)
 
 
 def _provenance(t2map: T2Map, facts: FitFacts, symbol: str) -> dict[str, Any]:
@@ -396,6 +213,11 @@ def _slice_step_mm(acquisition: Acquisition) -> float | None:
     if acquisition.slice_thickness_mm is None or acquisition.slice_gap_mm is None:
         return None
     return round(acquisition.slice_thickness_mm + acquisition.slice_gap_mm, 6)
+
+
+# ------------------------------------------------------------------------------------------------ seconds
+def _to_seconds(values_ms: NDArray[np.float32]) -> NDArray[np.float32]:
+    return (values_ms.astype(np.float64) / _MS_PER_S).astype(np.float32)
 
 
 def _seconds(value_ms: float) -> float:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from t2disc.errors import ArgumentInvalid, DiskFull, PermissionDenied, StoreError, WriteFailed
 
@@ -26,6 +28,12 @@ class StoredFile:
     def __post_init__(self) -> None:
         if self.path.is_absolute() or not self.path.parts or ".." in self.path.parts:
             raise ArgumentInvalid("a file name that leaves its folder", expected="a relative path without '..'")
+
+
+def json_file(path: str, tree: dict[str, Any]) -> StoredFile:
+    """Return a file of JSON, indented for people; what is missing is ``None`` in it, never NaN."""
+    content = (json.dumps(tree, indent=2, allow_nan=False) + "\n").encode()
+    return StoredFile(path=PurePosixPath(path), content=content)
 
 
 @contextmanager

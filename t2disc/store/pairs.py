@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from t2disc import __version__
 from t2disc.model import Change, DiscMatch, DiscShape, Drift, MatchCode
-from t2disc.store.files import StoredFile
+from t2disc.store.files import StoredFile, json_file
 from t2disc.store.trees import number, without_nan
 
 PAIR_RECORD_VERSION = 1
@@ -132,8 +132,7 @@ def pair_record_file(record: PairRecord) -> StoredFile:
         del change["repeatability"]
     tree = {"pair_record_version": PAIR_RECORD_VERSION, **tree}
     stem = pair_stem(record.participant_id, record.baseline_session_id, record.followup_session_id)
-    content = (json.dumps(tree, indent=2, allow_nan=False) + "\n").encode()
-    return StoredFile(path=PurePosixPath(f"{stem}{_SUFFIX}"), content=content)
+    return json_file(f"{stem}{_SUFFIX}", tree)
 
 
 def recorded_pairs(out: Path) -> tuple[tuple[str, str, str], ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from t2disc import __version__
@@ -28,7 +28,7 @@ from t2disc.model import (
     role_of,
 )
 from t2disc.model.fitting import ALL_ECHOES, DEFAULT_OPTIONS
-from t2disc.store.files import StoredFile
+from t2disc.store.files import StoredFile, json_file
 from t2disc.store.provenance import Basis, LabelFacts, Provenance, read_label_facts, read_provenance
 from t2disc.store.trees import number, without_nan
 
@@ -146,9 +146,7 @@ class VisitRecord:
 def record_file(record: VisitRecord) -> StoredFile:
     """Return the record as JSON, at its place in the visit's folder; a missing number is ``null``."""
     tree = {"record_version": RECORD_VERSION, **without_nan(asdict(record))}
-    name = f"{record.participant_id}_{record.session_id}{_SUFFIX}"
-    content = (json.dumps(tree, indent=2, allow_nan=False) + "\n").encode()
-    return StoredFile(path=PurePosixPath(name), content=content)
+    return json_file(f"{record.participant_id}_{record.session_id}{_SUFFIX}", tree)
 
 
 def recorded_keys(out: Path) -> tuple[str, ...]:
