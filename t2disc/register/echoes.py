@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from t2disc.model import EchoMotion, EchoShift, EchoStack, EchoState
-from t2disc.register.inplane import Matrix, Measured, index_motion, levels_of, measure_motion
+from t2disc.register.inplane import Measured, index_motion, measure_motion
+from t2disc.register.pyramid import Matrix, levels_of
 
 if TYPE_CHECKING:
     from t2disc.model.protocol import RegisterSettings
