@@ -25,11 +25,12 @@ from t2disc.model.protocol import (
     Protocol,
     RegionSettings,
     RegisterSettings,
+    RepeatabilitySettings,
     SegmentSettings,
 )
-from t2disc.store import manifest_file, read_record, record_file
+from t2disc.store import manifest_file, read_pair_record, read_record, record_file
 from t2disc.store.files import StoredFile
-from t2disc.study import protocol_of, visit_provenance
+from t2disc.study import protocol_of, protocol_of_pair, visit_provenance
 
 UNUSUAL = """
 [ingest]
@@ -98,12 +99,24 @@ def test_a_visit_gives_the_same_bytes_by_the_settings_of_its_record_alone(study)
     assert listing(study) == before
 
 
-def test_a_pair_is_made_again_with_its_own_coefficients_or_not_tried(study):
+def test_a_pair_is_made_again_with_the_coefficients_of_its_own_record(study):
     protocol = study / "protocol.toml"
     protocol.write_text(UNUSUAL + "[repeatability]\nrc_pct = { NP = 9.0 }\n")
-    call("fit", study, "-o", study / "out", "--labels", study / "labels", "--jobs", "0", "--protocol", protocol)
-    assert states(again(study))[PAIR] == ("not tried", "other settings of [repeatability] (give the protocol file)")
+    given = (*("--labels", study / "labels", "--jobs", "0"), *("--protocol", protocol, "--figures"))
+    call("fit", study, "-o", study / "out", *given)
+    protocol.write_text(UNUSUAL + "[repeatability]\nrc_pct = { NP = 5.0 }\n")
+    assert states(again(study))[PAIR] == ("same", "")
     assert states(again(study, "--protocol", protocol))[PAIR] == ("same", "")
+
+
+def test_a_pair_whose_record_tells_no_coefficients_is_made_again_with_those_given(study):
+    (path,) = (study / "out").glob("sub-*/pairs/*/*_record.json")
+    record = json.loads(path.read_text())
+    del record["basis"]["rc_pct"]
+    path.write_text(json.dumps(record))
+    basis = read_pair_record(study / "out", "sub-P1", "ses-baseline", "ses-month12").basis
+    given = Protocol(repeatability=RepeatabilitySettings(rc_pct={"NP": 5.0}))
+    assert protocol_of_pair(basis, given) == given
 
 
 def test_a_pair_with_other_numbers_is_named(study, monkeypatch):

@@ -46,7 +46,7 @@ def reproduce_results(visits: Sequence[Visit], settings: RunSettings, scratch: P
         The study's visits, as found by :func:`t2disc.study.find_visits`.
     settings
         ``out`` holds the results; ``only`` says which are meant; jobs, limits and executor say how to measure. Of the
-        protocol only ``[repeatability]`` is used, and what records withhold (``[ingest] series_description``).
+        protocol only what records withhold is used (``[ingest] series_description``).
     scratch
         An empty folder for what is measured again; files are removed when they have been compared.
 
@@ -162,14 +162,17 @@ def _pair_task(names: tuple[str, str, str], settings: RunSettings, scratch: Path
         return _not_tried(key, _by_another(record.version))
     if not store.is_whole(folder):
         return _not_tried(key, _DAMAGED)
-    pair = study.Pair(baseline=visits[0], followup=visits[1])
-    basis = study.pair_basis(pair, out, settings.protocol.repeatability)
-    if record.basis is None or basis is None:
+    if record.basis is None:
         return _not_tried(key, f"it could not be measured: {record.code}")
+    pair = study.Pair(baseline=visits[0], followup=visits[1])
+    protocol = study.protocol_of_pair(record.basis, settings.protocol)
+    basis = study.pair_basis(pair, out, protocol.repeatability)
+    if basis is None:
+        return _not_tried(key, "the outputs of its visits cannot be told")
     if why := ", ".join(pair_differences(record.basis, basis)):
         advice = " (give the protocol file)" if record.basis.settings_sha256 != basis.settings_sha256 else ""
         return _not_tried(key, f"{why}{advice}")
-    own = replace(settings, with_figures=store.has_figures(folder))
+    own = replace(settings, protocol=protocol, with_figures=store.has_figures(folder))
     return PairTask(pair=pair, settings=own, basis=record.basis, into=scratch)
 
 

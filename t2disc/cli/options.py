@@ -60,7 +60,7 @@ Withheld = Annotated[
         "--protocol",
         exists=True,
         dir_okay=False,
-        help="Protocol file: of it [repeatability] is used, and what records withhold; all else stands in the records.",
+        help="Protocol file: of it what records withhold is used; all else stands in the records.",
     ),
 ]
 Reason = Annotated[

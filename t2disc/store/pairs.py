@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -54,11 +55,15 @@ class DiscMatchFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairBasis:
-    """Check sums of what a pair's result was made from: both visits' maps, labels and facts, and the coefficients."""
+    """What a pair's result was made from: check sums of both visits' maps, labels and facts, and the coefficients.
+
+    ``rc_pct`` holds those of the protocol, by region, or region and level; ``None`` in records older than it.
+    """
 
     baseline_sha256: str
     followup_sha256: str
     settings_sha256: str
+    rc_pct: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ from t2disc.study.pair import (
     pair_record,
 )
 from t2disc.study.protocolfile import protocol_schema, read_protocol
-from t2disc.study.provenance import protocol_of, software_versions, visit_provenance
+from t2disc.study.provenance import protocol_of, protocol_of_pair, software_versions, visit_provenance
 from t2disc.study.pseudonym import PseudonymKey, read_key, read_or_lend_key, read_or_make_key
 from t2disc.study.ratings import RatingsExported, export_ratings
 from t2disc.study.report import draw_plot, plot_names, plot_title, write_reports
@@ -83,6 +83,7 @@ __all__ = [
     "plot_names",
     "plot_title",
     "protocol_of",
+    "protocol_of_pair",
     "protocol_schema",
     "read_key",
     "read_or_lend_key",

@@ -201,9 +201,11 @@ def pair_basis(pair: Pair, out: Path, settings: RepeatabilitySettings | None = N
     before, after = (_visit_sha256(record, out) for record in (pair.baseline, pair.followup))
     if not (before and after):
         return None
-    told = json.dumps(settings.rc_pct if settings else {}, sort_keys=True)
-    settings_sha256 = hashlib.sha256(told.encode()).hexdigest()
-    return store.PairBasis(baseline_sha256=before, followup_sha256=after, settings_sha256=settings_sha256)
+    rc_pct = settings.rc_pct if settings else {}
+    settings_sha256 = hashlib.sha256(json.dumps(rc_pct, sort_keys=True).encode()).hexdigest()
+    return store.PairBasis(
+        baseline_sha256=before, followup_sha256=after, settings_sha256=settings_sha256, rc_pct=rc_pct
+    )
 
 
 def _visit_sha256(record: store.VisitRecord, out: Path) -> str | None:

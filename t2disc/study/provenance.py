@@ -8,7 +8,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from t2disc.store import Provenance
+from t2disc.store import PairBasis, Provenance
 from t2disc.study.basis import FOR_NO_VISIT
 from t2disc.study.protocolfile import valid_protocol
 
@@ -52,6 +52,14 @@ def protocol_of(provenance: Provenance, given: Protocol) -> Protocol:
         if f"{table}.{key}" in provenance.withheld:
             settings.setdefault(table, {})[key] = own[table][key]
     return valid_protocol({**own, **settings})
+
+
+def protocol_of_pair(basis: PairBasis, given: Protocol) -> Protocol:
+    """Return the protocol by which a pair was compared: ``given``, with the coefficients of the pair's record."""
+    if basis.rc_pct is None:
+        return given
+    repeatability = given.repeatability.model_copy(update={"rc_pct": dict(basis.rc_pct)})
+    return given.model_copy(update={"repeatability": repeatability})
 
 
 @cache
