@@ -298,6 +298,21 @@ def test_every_refusal_is_raised_somewhere():
     assert [kind.__name__ for kind in leaves() if kind.__name__ not in words] == []
 
 
+def test_the_modules_that_the_page_of_the_architecture_names_are_there():
+    root = PACKAGE.parent
+    page = root / "docs" / "architecture.md"
+    if not page.exists():
+        pytest.skip("docs are not installed with the package")
+    named = {name for name in re.findall(r"`([\w/*.]+)`", page.read_text()) if "/" in name or name.endswith(".py")}
+    assert len(named) > 40
+    assert [name for name in sorted(named) if not any(any(at.glob(name)) for at in _places(root, name))] == []
+
+
+def _places(root: Path, name: str) -> list[Path]:
+    """Return where a name of the page may lie: below the package or the repository, or, bare, in any room."""
+    return [PACKAGE, root] if "/" in name else [path.parent for path in MODULES]
+
+
 def test_rooms_can_be_reached_from_the_package_without_a_second_import():
     code = "import t2disc; t2disc.fit.fit_voxels; t2disc.simulate.simulate_study; t2disc.errors.T2DiscError"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
