@@ -14,7 +14,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from t2disc.errors import T2DiscError
+from t2disc.errors import OutputsDamaged, T2DiscError
 from t2disc.model import (
     LEVELS,
     ROIS,
@@ -240,6 +240,36 @@ def test_the_first_echo_comes_back_as_it_was_acquired_and_is_not_there_in_older_
     path.write_bytes(files[f"{name}.nii.gz"][:50])
     with pytest.raises(T2DiscError, match="outputs-damaged"):
         read_first_echo(tmp_path, record)
+
+
+def deflate_damages(content: bytes) -> dict[str, bytes]:
+    """Return a gzip file damaged behind its header, here and there; nothing of its length but where that is said."""
+    flipped = {f"byte {at} turned over": bytes([*content[:at], content[at] ^ 0xFF, *content[at + 1 :]])
+               for at in range(10, len(content), max(1, len(content) // 60))}  # fmt: skip
+    halves = {"a block of a kind that is none": content[:10] + b"\xff" + content[11:], "cut": content[:-9]}
+    return flipped | halves | {"something behind": content + b"more"}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_map_whose_deflate_stream_is_damaged_anywhere_is_outputs_damaged(tmp_path, seed):
+    signal = np.random.default_rng(seed).normal(size=(6, 8, 4, 2)).astype(np.float32).round(seed)
+    stack = STACK.replace(signal=signal, echo_times_ms=np.array([10.0, 20.0]), acquisition=RECORD.acquisition)
+    record = replace(RECORD, participant_id="sub-1", session_id="ses-1")
+    name = "anat/sub-1_ses-1_echo-1_desc-preproc_MESE.nii.gz"
+    content, path = by_name(echo_files("sub-1_ses-1", stack))[name], tmp_path / "sub-1" / "ses-1" / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    np.testing.assert_array_equal(read_first_echo(tmp_path, record), signal[..., 0])
+    unseen = []
+    for what, damaged in deflate_damages(content).items():
+        path.write_bytes(damaged)
+        try:
+            read_first_echo(tmp_path, record)
+        except OutputsDamaged as error:
+            assert error.where == "sub-1/ses-1"
+        else:
+            unseen.append(what)
+    assert not unseen
 
 
 def test_sheared_axes_leave_the_qform_out():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -65,10 +67,10 @@ def read_first_echo(out: Path, record: VisitRecord) -> NDArray[np.float32] | Non
 
 @contextmanager
 def _reading(where: str) -> Iterator[None]:
-    """Turn whatever nibabel and the file system throw at a damaged file into one error."""
+    """Turn whatever nibabel, zlib and the file system throw at a damaged file into one error."""
     try:
         yield
-    except (OSError, EOFError, ValueError, LookupError, TypeError, ArithmeticError) as error:
+    except (OSError, EOFError, zlib.error, ValueError, LookupError, TypeError, ArithmeticError) as error:
         raise OutputsDamaged(f"maps that cannot be read back ({type(error).__name__})", where=where) from None
     except Exception as error:  # nibabel's own kinds have no common root
         if type(error).__module__.startswith("nibabel"):
@@ -120,7 +122,14 @@ def _schemes(folder: Path, stem: str, record: VisitRecord) -> Iterator[RegionMap
 
 
 def _image(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Return the values as stored and the affine."""
+    """Return the values as stored and the affine.
+
+    nibabel stops at the last voxel; the stream is read to its end, where its check sum is compared. Source: RFC 1952.
+    """
     nib: Any = import_module("nibabel")
-    image = nib.load(path)
-    return np.asarray(image.dataobj), image.affine
+    with gzip.open(path) as stream:
+        image = nib.Nifti1Image.from_stream(stream)
+        values = np.asarray(image.dataobj)
+        if stream.read(1):
+            raise ValueError("bytes after the last voxel")
+    return values, image.affine
