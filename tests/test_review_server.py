@@ -288,6 +288,9 @@ def test_a_name_that_no_reader_can_have_is_told_before_anything_is_rated(client)
     status, _, body = client.get("/ratings?reader=%20%2F")
     assert status == 400
     assert "letters, digits, spaces" in json.loads(body)["words"]
+    status, _, body = client.get("/ratings?reader=nul")
+    assert status == 400
+    assert "CON or NUL" in json.loads(body)["words"]
     assert client.get("/ratings?reader=Jos%C3%A9%20B")[0] == 200
 
 

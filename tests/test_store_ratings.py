@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from t2disc.errors import ArgumentInvalid, RatingsDamaged
-from t2disc.model.ratings import WORDS, Rating
+from t2disc.model.ratings import WORDS, Rating, is_reader
 from t2disc.qc.ratings import agreements, current_ratings, disagreements, self_agreements, weighted_kappa
 from t2disc.store import append_rating, read_ratings
+from t2disc.store.chain import append_entries
 
 SHA256 = "a" * 64
 RATING = Rating(
@@ -120,6 +121,25 @@ def test_readers_have_names_as_people_have(tmp_path, name):
     assert "/" not in path.name
     assert len(read_ratings(tmp_path, name).ratings) == 2
     assert len(current_ratings(read_ratings(tmp_path).ratings)) == 1
+
+
+@pytest.mark.parametrize("name", ["CON", "nul", "Aux", "prn", "COM1", "lpt9", "Con.Smith", "NUL.1.2"])
+def test_a_device_of_windows_is_no_reader_and_nothing_is_kept_of_it(tmp_path, name):
+    assert not is_reader(name)
+    with pytest.raises(ArgumentInvalid, match="CON or NUL"):
+        append_rating(tmp_path, at(1, reader=name))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["Connie", "Con Smith", "Auxilia", "COM", "COM10", "R.con", "null"])
+def test_names_that_only_look_like_a_device_are_readers(tmp_path, name):
+    append_rating(tmp_path, at(1, reader=name))
+    assert len(read_ratings(tmp_path, name).ratings) == 1
+
+
+def test_ratings_once_kept_under_a_device_s_name_can_still_be_read(tmp_path):
+    append_entries(tmp_path / "ratings" / "con.jsonl", [asdict(at(1)) | {"reader": "Con"}], RatingsDamaged)
+    assert [rating.reader for rating in read_ratings(tmp_path).ratings] == ["Con"]
 
 
 def test_an_empty_folder_holds_no_rating(tmp_path):

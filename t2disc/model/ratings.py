@@ -17,12 +17,16 @@ MOST_COMMENT = 400
 """Characters of a comment."""
 
 _READER = re.compile(r"[^\W_][\w .'-]{0,39}")
+_DEVICES = frozenset(("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))))
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
-READER_RULE = "a reader's name of at most 40 letters, digits, spaces, '.', '_', '-', that begins with a letter or digit"
+READER_RULE = (
+    "a reader's name of at most 40 letters, digits, spaces, '.', '_', '-', that begins with a letter or digit and is "
+    "no device of Windows such as CON or NUL"
+)
 _EXPECTED = {
     "level": "a disc such as L4/L5",
     "word": f"a word of {', '.join(WORDS)}",
@@ -32,7 +36,16 @@ _EXPECTED = {
 
 
 def is_reader(name: str) -> bool:
-    """Tell whether a text can be a reader's name."""
+    """Tell whether a text can be a reader's name: a file is called after it.
+
+    Windows opens a device where a file's name up to its first dot is one of a few, whatever the case and what follows.
+    Source: Microsoft, "Naming Files, Paths, and Namespaces".
+    """
+    return _is_kept_reader(name) and same_reader(name).partition(".")[0].strip() not in _DEVICES
+
+
+def _is_kept_reader(name: str) -> bool:
+    """Tell whether a rating on record may bear this name: on other systems devices' names were good ones once."""
     composed = unicodedata.normalize("NFC", name)  # a letter and its accent may come apart
     return bool(_READER.fullmatch(composed)) and name.isprintable() and name == name.strip()
 
@@ -90,7 +103,7 @@ class Rating:
             "level": self.level in ("", *LEVELS),
             "word": self.word in ("", *WORDS),
             "comment": len(self.comment) <= MOST_COMMENT and self.comment.isprintable(),
-            "reader": is_reader(self.reader),
+            "reader": _is_kept_reader(self.reader),
             "rated_sha256": bool(_SHA256.fullmatch(self.rated_sha256)),
             "rated_utc": bool(_UTC.fullmatch(self.rated_utc)),
         }

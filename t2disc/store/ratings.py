@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from t2disc import __version__
 from t2disc.errors import ArgumentInvalid, RatingsDamaged
-from t2disc.model.ratings import Rating, same_reader
+from t2disc.model.ratings import READER_RULE, Rating, is_reader, same_reader
 from t2disc.store.chain import append_entries, parse_chain
 from t2disc.store.files import storing
 
@@ -39,7 +39,11 @@ def append_rating(folder: Path, rating: Rating) -> None:
         ``disk-full``, ``permission-denied`` or ``write-failed``: nothing is confirmed.
     RatingsDamaged
         ``ratings-damaged``: the reader's file is not as it was written; nothing is added to it.
+    ArgumentInvalid
+        ``argument-invalid``: a name under which no file can be kept everywhere.
     """
+    if not is_reader(rating.reader):
+        raise ArgumentInvalid("a name that no reader can have", expected=READER_RULE, todo="type another name")
     path = folder / _FOLDER / _file_name(rating.reader)
     append_entries(path, [asdict(rating) | {"version": __version__}], RatingsDamaged)
 
