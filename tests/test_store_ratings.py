@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from t2disc.errors import ArgumentInvalid, RatingsDamaged
 from t2disc.model.ratings import WORDS, Rating, is_reader
 from t2disc.qc.ratings import agreements, current_ratings, disagreements, self_agreements, weighted_kappa
-from t2disc.store import append_rating, read_ratings
+from t2disc.store import RatingRow, append_rating, rating_files, read_ratings
 from t2disc.store.chain import append_entries
 
 SHA256 = "a" * 64
@@ -300,3 +300,34 @@ def test_kappa_is_symmetric_and_at_most_one(pairs):
 def test_kappa_of_nothing_and_of_one_word_throughout_says_nothing():
     assert str(weighted_kappa([])) == "nan"
     assert str(weighted_kappa([("pass", "pass")] * 3)) == "nan"
+
+
+# ------------------------------------------------------------------------------------------------ tables
+def told_comment(comment: str) -> str:
+    """Return a comment as ratings.tsv tells it."""
+    table = rating_files([RatingRow(rating=replace(RATING, comment=comment))], (), ())[0].content.decode()
+    heads, row = (line.split("\t") for line in table.splitlines())
+    return row[heads.index("comment")]
+
+
+def as_typed(told: str) -> str:
+    """Undo what the data dictionary says of comments."""
+    return told[1:] if told[:1] == "'" and told.lstrip("'")[:1] in set('=+-@"＝＋－＠') else told
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", '"=', " =", "＝", "'=", "''-"])
+def test_no_comment_of_the_table_can_be_a_formula_of_a_spreadsheet(tmp_path, sign):
+    typed = f"{sign}HYPERLINK(A1)"
+    assert told_comment(typed) == f"'{typed.strip()}"
+    append_rating(tmp_path, replace(RATING, comment=typed))
+    assert read_ratings(tmp_path).ratings[0].comment == typed, "on record as it was typed"
+
+
+@pytest.mark.parametrize("typed", ["rim of fat", "5 = 3", "'quoted'", "'", "n-1", "#1"])
+def test_other_comments_stay_as_they_are(typed):
+    assert told_comment(typed) == typed
+
+
+@given(st.text(alphabet="'=+-@\"ab＝", min_size=1, max_size=6))
+def test_every_comment_can_be_had_back_as_it_was_typed(typed):
+    assert as_typed(told_comment(typed)) == typed

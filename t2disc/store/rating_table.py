@@ -1,4 +1,11 @@
-"""The tables of ratings: each reader's latest word on each thing, and what readers differ on."""
+"""The tables of ratings: each reader's latest word on each thing, and what readers differ on.
+
+Comments are the one text of a table that somebody typed freely. A spreadsheet takes a cell that begins with ``=``,
+``+``, ``-`` or ``@`` for a formula and carries it out, also behind a quotation mark, so an apostrophe is put before
+such a comment: spreadsheets read it as *text follows*. Nothing is lost, for comments that begin with apostrophes before
+such a sign get one more: a program takes one apostrophe away where such a sign comes after the apostrophes, and has the
+comment as it was typed. The ratings themselves (``ratings/*.jsonl``) hold it untouched. Source: OWASP, "CSV Injection".
+"""
 
 from __future__ import annotations
 
@@ -54,6 +61,18 @@ class AgreementRow:
     kappa: float
 
 
+def _as_text(comment: str) -> str:
+    """Return a comment as the table writes it, with an apostrophe where a spreadsheet might take it for a formula."""
+    text = " ".join(comment.split())  # as cells are written: what stands first then is what a spreadsheet sees first
+    return f"'{text}" if text.lstrip("'").startswith(_FORMULA_SIGNS) else text
+
+
+_FORMULA_SIGNS = ("=", "+", "-", "@", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}", '"',
+                  "\N{FULLWIDTH HYPHEN-MINUS}", "\N{FULLWIDTH COMMERCIAL AT}")  # fmt: skip
+_COMMENT = (
+    "The reader's latest comment; an apostrophe stands before one that a spreadsheet might take for a formula (it "
+    "begins with =, +, -, @ or a quotation mark, or with apostrophes before these): take one away to have it as typed"
+)
 _WHO: tuple[Column[RatingRow], ...] = (
     Column("participant_id", f"{PARTICIPANT}; n/a while blinded", lambda row: row.participant_id),
     Column("session_id", "Visit that a read code stands for; n/a while blinded", lambda row: row.session_id),
@@ -65,7 +84,7 @@ RATING_COLUMNS: tuple[Column[RatingRow], ...] = (
     Column("level", _RATED_LEVEL, lambda row: row.rating.level, levels=LEVEL_WORDS),
     Column("reader", "Who rated", lambda row: row.rating.reader),
     Column("rating", "The reader's latest word", lambda row: row.rating.word, levels=_WORDS),
-    Column("comment", "The reader's latest comment", lambda row: row.rating.comment),
+    Column("comment", _COMMENT, lambda row: _as_text(row.rating.comment)),
     Column("rated_utc", "When", lambda row: row.rating.rated_utc),
     Column("n_earlier", "Statements of the reader on this that were replaced", lambda row: row.n_earlier),
     Column("rated_sha256", "SHA-256 of what was seen", lambda row: row.rating.rated_sha256),
