@@ -513,6 +513,50 @@ def test_an_impossible_simulation_is_a_usage_fault(tmp_path):
         assert call("simulate", tmp_path, *arguments).exit_code == 2, arguments
 
 
+@pytest.mark.parametrize(
+    ("option", "known"),
+    [("--size", "tiny, small, full"), ("--vendor", "siemens, siemens_xa, ge"), ("--model", "mono, epg")],
+)
+def test_a_simulation_with_an_unknown_name_tells_what_was_given_and_what_is_known_and_writes_nothing(
+    tmp_path, option, known
+):
+    result = call("simulate", tmp_path / "study", "--size", "tiny", option, "nobody's")
+    assert result.exit_code == 2
+    assert f"[argument-invalid] found {option[2:] if option != '--model' else 'signal model'} " in result.stderr
+    assert '"nobody\'s"' in result.stderr
+    assert f"one of {known}" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("models", "told"),
+    [
+        ("", "[argument-invalid] found --models '', which holds an empty name"),
+        ("mono,,epg", "[argument-invalid] found --models 'mono,,epg', which holds an empty name"),
+        ("mono,", "[argument-invalid] found --models 'mono,', which holds an empty name"),
+        ("mono, epg,mono ", "[argument-invalid] found --models that names 'mono' more than once"),
+        ("mono,biexp", "[model-unknown] found model 'biexp' - expected one of "),
+        ("Mono", "[model-unknown] found model 'Mono' - expected one of "),
+    ],
+)
+@pytest.mark.parametrize("command", ["fit", "slurm"])
+def test_models_that_cannot_be_compared_are_told_before_anything_is_written(tmp_path, command, models, told):
+    sound_visit(tmp_path / "P1" / "baseline")
+    before = everything(tmp_path)
+    result = call(command, tmp_path, "--models", models, *(("--shards", 2) if command == "slurm" else ()))
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert everything(tmp_path) == before
+
+
+def test_an_empty_model_is_not_taken_for_none(tmp_path):
+    sound_visit(tmp_path / "P1" / "baseline")
+    for arguments in (("--model", ""), ("--model", "", "--models", "mono,epg")):
+        result = call("fit", tmp_path, *arguments)
+        assert result.exit_code == 2
+        assert "[model-unknown] found model ''" in result.stderr
+
+
 # ------------------------------------------------------------------------------------------------ protocol file
 def example() -> str:
     return re.search(r"```toml\n(.*?)```", (DOCS / "protocol.md").read_text(encoding="utf-8"), re.DOTALL).group(1)

@@ -23,6 +23,7 @@ from t2disc.cli.options import (
     Timeout,
     open_log,
 )
+from t2disc.errors import ArgumentInvalid
 
 if TYPE_CHECKING:
     from t2disc.cli.requests import FitRequest
@@ -196,5 +197,17 @@ def _request(study: Path, out: Path | None, models: str | None = None, **others:
     """Return what a command was asked for; models are named in one text, and outputs have their usual place."""
     from t2disc.cli.requests import FitRequest, default_out
 
-    chosen = tuple(name.strip() for name in models.split(",")) if models else ()
-    return FitRequest(study_dir=study, out=out or default_out(study), models=chosen, **others)
+    return FitRequest(study_dir=study, out=out or default_out(study), models=_named_models(models), **others)
+
+
+def _named_models(text: str | None) -> tuple[str, ...]:
+    """Return the models named in one text, none where nothing was asked; whether they are known is asked later."""
+    if text is None:
+        return ()
+    names = tuple(name.strip() for name in text.split(","))
+    expected = "names of models with commas between, each once, such as mono,rician,epg"
+    if not all(names):
+        raise ArgumentInvalid(f"--models {text!r}, which holds an empty name", expected=expected)
+    if repeated := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise ArgumentInvalid(f"--models that names {', '.join(map(repr, repeated))} more than once", expected=expected)
+    return names

@@ -21,6 +21,7 @@ from t2disc.simulate.recipe import (
     VisitRecipe,
     all_discs,
     graded_disc,
+    refuse_unknown,
 )
 from t2disc.simulate.skeleton import build_skeleton
 from t2disc.simulate.study import SIZES
@@ -65,8 +66,9 @@ def moved_study(
     ArgumentInvalid
         ``argument-invalid``: an unknown size, or a number out of range.
     """
-    if size not in SIZES or n_participants < 1:
-        raise ArgumentInvalid("an impossible study", expected=f"size {', '.join(SIZES)}; one participant")
+    refuse_unknown("size", (size,), SIZES)
+    if n_participants < 1:
+        raise ArgumentInvalid(f"{n_participants} participants", expected="at least one")
     acquisition = replace(SIZES[size], snr=snr, phase_echoes=1)
     numbers = range(1, n_participants + 1)
     people = tuple(_participant(number, acquisition, moved or MovedRecipe(), seed) for number in numbers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from t2disc.errors import ArgumentInvalid, LabelsLevelUnknown
@@ -13,6 +14,21 @@ LABELLED_LEVELS: tuple[str, ...] = LEVELS[1:]
 
 MODELS: tuple[str, ...] = ("mono", "epg")
 """Signal models: pure mono-exponential decay, or extended phase graphs with B1."""
+
+
+def refuse_unknown(what: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse names that nothing is known under.
+
+    Raises
+    ------
+    ArgumentInvalid
+        ``argument-invalid``: names what was given, and what is known.
+    """
+    known = tuple(known)
+    if unknown := [name for name in dict.fromkeys(given) if name not in known]:
+        raise ArgumentInvalid(
+            f"{what} {', '.join(map(repr, unknown))}, which is not known", expected=f"one of {', '.join(known)}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +135,7 @@ class AcquisitionRecipe:
     phase_echoes: int = 2  # echoes whose phase is exported too
 
     def __post_init__(self) -> None:
-        if self.model not in MODELS:
-            raise ArgumentInvalid("an unknown signal model", expected=" or ".join(MODELS))
+        refuse_unknown("signal model", (self.model,), MODELS)
         if min(self.rows, self.columns, self.n_slices, len(self.echo_times_ms)) < 2 or self.snr <= 0:
             raise ArgumentInvalid("an acquisition too small", expected="two rows, columns, slices and echoes; SNR > 0")
 

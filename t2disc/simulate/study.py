@@ -10,7 +10,7 @@ import numpy as np
 
 from t2disc.errors import ArgumentInvalid
 from t2disc.simulate.anatomy import build_anatomy
-from t2disc.simulate.dicom import Exam, write_exam
+from t2disc.simulate.dicom import VENDORS, Exam, write_exam
 from t2disc.simulate.recipe import (
     AcquisitionRecipe,
     BodyRecipe,
@@ -20,6 +20,7 @@ from t2disc.simulate.recipe import (
     StudyRecipe,
     VisitRecipe,
     graded_disc,
+    refuse_unknown,
 )
 from t2disc.simulate.scan import Scan, measure, measure_localiser
 from t2disc.simulate.truth import SimulatedFile, participants_file, truth_files
@@ -128,10 +129,12 @@ def default_study(
     Raises
     ------
     ArgumentInvalid
-        ``argument-invalid``: an unknown size, model or a number out of range.
+        ``argument-invalid``: an unknown size, vendor or model, or a number out of range.
     """
-    if size not in SIZES or n_participants < 1 or not vendors:
-        raise ArgumentInvalid("an impossible study", expected=f"size {', '.join(SIZES)}; one participant and vendor")
+    refuse_unknown("size", (size,), SIZES)
+    refuse_unknown("vendor", vendors, VENDORS)
+    if n_participants < 1 or not vendors:
+        raise ArgumentInvalid(f"{n_participants} participants, {len(vendors)} vendors", expected="at least one of each")
     acquisition = replace(SIZES[size], model=model, snr=SIZES[size].snr if snr is None else snr)
     people = []
     for number in range(1, n_participants + 1):

@@ -18,6 +18,7 @@ from t2disc.simulate.recipe import (
     PoseRecipe,
     StudyRecipe,
     VisitRecipe,
+    refuse_unknown,
 )
 from t2disc.simulate.study import INDEX_CHANGE
 from t2disc.simulate.variation import draw_body, draw_discs
@@ -67,11 +68,14 @@ def varied_study(
     Raises
     ------
     ArgumentInvalid
-        ``argument-invalid``: an unknown size or model, or a number out of range.
+        ``argument-invalid``: an unknown size, vendor or model, or a number out of range.
     """
-    if size not in VARIED_SIZES or n_participants < 1 or not vendors or n_visits not in (1, 2):
+    refuse_unknown("size", (size,), VARIED_SIZES)
+    refuse_unknown("vendor", vendors, VENDORS)
+    if n_participants < 1 or not vendors or n_visits not in (1, 2):
         raise ArgumentInvalid(
-            "an impossible study", expected=f"size {', '.join(VARIED_SIZES)}; 1 or 2 visits; a participant and a vendor"
+            f"{n_participants} participants, {len(vendors)} vendors, {n_visits} visits of each",
+            expected="a participant, a vendor, and 1 or 2 visits",
         )
     people = []
     for number in range(1, n_participants + 1):

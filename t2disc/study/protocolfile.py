@@ -43,9 +43,9 @@ def read_protocol(path: Path | None, *, model: str | None = None, models: Sequen
 
     protocol = valid_protocol(_read_toml(path) if path else {})
     _refuse_repeats(protocol.study.visit_order)
-    asked = {
-        name: value for name, value in (("model", model or next(iter(models), None)), ("compare", models)) if value
-    }
+    asked: dict[str, object] = {"model": models[0], "compare": tuple(models)} if models else {}
+    if model is not None:
+        asked["model"] = model
     protocol = protocol.model_copy(update={"fit": protocol.fit.model_copy(update=asked)})
     for name in (protocol.fit.model, *protocol.fit.compare):
         find_model(name)

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 
 from pydicom.dataset import Dataset
 
-from t2disc.errors import ArgumentInvalid
 from t2disc.simulate.dicom.encode import TRANSFER_SYNTAXES, to_bytes
 from t2disc.simulate.dicom.exam import Exam
 from t2disc.simulate.dicom.ge import ge_images
 from t2disc.simulate.dicom.philips import philips_enhanced_objects, philips_images
 from t2disc.simulate.dicom.siemens import siemens_images
 from t2disc.simulate.dicom.siemens_xa import siemens_xa_objects
+from t2disc.simulate.recipe import refuse_unknown
 
 _WRITERS: dict[str, Callable[[Exam], Iterator[Dataset]]] = {
     "siemens": siemens_images,
@@ -34,8 +34,7 @@ def write_exam(exam: Exam, vendor: str) -> Iterator[bytes]:
     ArgumentInvalid
         ``argument-invalid``: a vendor that is not one of VENDORS, or an unknown transfer syntax.
     """
-    if vendor not in _WRITERS:
-        raise ArgumentInvalid("an unknown vendor", expected=", ".join(VENDORS))
+    refuse_unknown("vendor", (vendor,), VENDORS)
     for dataset in _WRITERS[vendor](exam):
         yield to_bytes(dataset, exam.transfer_syntax)
 

@@ -18,7 +18,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from t2disc.errors import ArgumentInvalid
+from t2disc.simulate.recipe import refuse_unknown
 
 TRANSFER_SYNTAXES = {
     "explicit_le": ExplicitVRLittleEndian,
@@ -53,8 +53,7 @@ def to_bytes(dataset: Dataset, transfer_syntax: str) -> bytes:
     ArgumentInvalid
         ``argument-invalid``: a transfer syntax that is not one of TRANSFER_SYNTAXES.
     """
-    if transfer_syntax not in TRANSFER_SYNTAXES:
-        raise ArgumentInvalid("an unknown transfer syntax", expected=", ".join(TRANSFER_SYNTAXES))
+    refuse_unknown("transfer syntax", (transfer_syntax,), TRANSFER_SYNTAXES)
     syntax = TRANSFER_SYNTAXES[transfer_syntax]
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
