@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import subprocess
@@ -22,9 +23,11 @@ from typer.testing import CliRunner, Result
 from t2disc import __version__
 from t2disc.cli.app import app
 from t2disc.cli.exits import MEANINGS
+from t2disc.errors import ProtocolInvalid
 from t2disc.model.protocol import Protocol
 from t2disc.store import output_lock
 from t2disc.study import read_protocol
+from t2disc.study.protocolfile import valid_protocol
 from t2disc.study.pseudonym import KEY_FILE, KEY_VARIABLE
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -640,6 +643,72 @@ def test_a_wrong_protocol_file_names_the_key_and_the_problem(tmp_path, text, nam
     assert result.exit_code == 2
     assert "[protocol-invalid]" in result.stderr
     assert named in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[fit]\nskip_first = -1", "found fit.skip_first = -1 - expected 0 or more - correct the protocol file; "),
+        ("[fit]\nmin_snr = 'five'", 'found fit.min_snr = "five" - expected a number - '),
+        ("[fit]\neven_only = 1", "found fit.even_only = 1 - expected true or false - "),
+        ("[fit]\nmodel = 5", "found fit.model = 5 - expected a text in quotation marks - "),
+        (
+            "[fit]\nskip = 1",
+            "found fit.skip, a key that is not known there - expected one of model, compare, ",
+        ),
+        (
+            "[study]\nlayout = 'pile'",
+            "found study.layout = \"pile\" - expected one of 'auto', 'folders', 'bids' or ",
+        ),
+        ("fit = 1", "found fit = 1 - expected a table - "),
+        ("[fit]\n'a\u202eb' = 1", 'found fit."a\\u202eb", a key that is not known there'),
+        (f"[fit]\nnoise = '{'x' * 500}'", "found fit.noise = a text of 500 characters - expected one of 'auto'"),
+        (f"[fit]\nskip_first = -{'9' * 500}", "found fit.skip_first = a number of 501 digits - expected 0 or more"),
+        (f"[fit]\nechoes = {[2, 1] * 500}", "found fit.echoes = a list of 1000: echo numbers that do not rise"),
+        ("[checks.scan]\ncoverage = { first = 'C2/C3' }", 'found checks.scan.coverage.first = "C2/C3": no disc level'),
+        (
+            "[checks.scan]\nfield_strength_t = {}",
+            "no checks.scan.field_strength_t.expected - expected a value (Tesla)",
+        ),
+        (
+            "[checks.scan]\nvoxel_size_mm = { expected = [1.0, -2.0, 3.0] }",
+            "found checks.scan.voxel_size_mm.expected, entry 2 = -2.0 - expected more than 0 - ",
+        ),
+        (
+            "[checks.pair]\nsame = { mood = 'major' }",
+            "same.mood, a key that is not known there - expected one of 'sc",
+        ),
+        (
+            "[fit]\nskip_first = -1\nnoise = 'air'",
+            'found fit.skip_first = -1; fit.noise = "air" - expected fit.skip_first: 0 or more; fit.noise: one of',
+        ),
+    ],
+)
+def test_a_wrong_setting_is_told_with_what_was_found_and_what_was_expected(tmp_path, text, told):
+    (tmp_path / "p.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(ProtocolInvalid) as caught:
+        read_protocol(tmp_path / "p.toml")
+    assert told in str(caught.value)
+
+
+WRONG = (-1e300, -(10**30), 10**30, math.nan, 1.5, True, "", "x" * 200, "ses-", [], [1], ["a"], [[]], {}, {"": {}})
+FOREIGN_WORDS = re.compile(r"(?i)\binput\b|\bshould\b|\bvalid\b|type=|pydantic|field required|permitted|unable to")
+
+
+def test_whatever_stands_at_a_key_no_word_of_another_library_is_told():
+    refused = 0
+    for key in keys_of(Protocol):
+        for wrong in WRONG:
+            tree: object = wrong
+            for part in reversed(key.split(".")):
+                tree = {part: tree}
+            try:
+                valid_protocol(tree)
+            except ProtocolInvalid as error:
+                refused += 1
+                assert key.rpartition(".")[0] in error.found
+                assert not FOREIGN_WORDS.search(f"{error.found} {error.expected}"), error
+    assert refused > 500
 
 
 def test_a_protocol_file_of_another_encoding_is_refused(tmp_path):

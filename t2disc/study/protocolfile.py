@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 from t2disc.errors import ProtocolInvalid
 from t2disc.study.order import plain_session
+from t2disc.study.protocolwords import as_refusal
 from t2disc.study.smallfile import read_small_file
 
 if TYPE_CHECKING:
-    from pydantic import ValidationError
-
     from t2disc.model.protocol import Protocol
 
 
@@ -58,7 +57,7 @@ def valid_protocol(tree: Mapping[str, object]) -> Protocol:
     Raises
     ------
     ProtocolInvalid
-        ``protocol-invalid``: an unknown key or a wrong value, which is named.
+        ``protocol-invalid``: an unknown key or a wrong value, named with what was expected there.
     """
     from pydantic import ValidationError
 
@@ -67,7 +66,7 @@ def valid_protocol(tree: Mapping[str, object]) -> Protocol:
     try:
         return Protocol.model_validate(tree)
     except ValidationError as error:
-        raise ProtocolInvalid(_problems(error)) from None
+        raise as_refusal(error, Protocol) from None
 
 
 def protocol_schema() -> str:
@@ -91,10 +90,3 @@ def _refuse_repeats(visit_order: Sequence[str]) -> None:
     counts = Counter(plain_session(name) for name in visit_order)
     if repeated := [name for name, count in counts.items() if count > 1]:
         raise ProtocolInvalid(f"study.visit_order: visits named twice: {', '.join(repeated)}")
-
-
-def _problems(error: ValidationError) -> str:
-    problems = [
-        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg'].lower()}" for problem in error.errors()
-    ]
-    return "; ".join(problems)
