@@ -27,7 +27,8 @@ path or a header value of a patient.
     │   └── MatchError                  no-common-level · orientation-differs · quantity-differs
     │                                   levels-slipped · visits-unalike · same-images
     ├── StudyError                      study-not-found · no-visits · layout-unclear · name-collision
-    │                                   participants-invalid · visit-order-unknown · pseudonym-key-missing
+    │                                   participants-invalid · visit-order-unknown · retest-visit-unknown
+    │                               pseudonym-key-missing
     ├── UsageError                      protocol-invalid · model-unknown · argument-invalid · study-locked
     ├── InstallError                    weights-damaged
     ├── StoreError                      disk-full · permission-denied · output-busy · write-failed
@@ -510,6 +511,14 @@ class VisitOrderUnknown(StudyError):
     code = "visit-order-unknown"
     expected = "acquisition dates, or visit names such as baseline, M3, month12"
     todo = "list the visits in order in the protocol file: [study] visit_order = [...]"
+
+
+class RetestVisitUnknown(StudyError):
+    code = "retest-visit-unknown"
+    expected = "the name of a visit that repeats the baseline within days"
+    todo = (
+        "correct [repeatability] retest_visit in the protocol file, or leave it out: no repeats of the study are used"
+    )
 
 
 class PseudonymKeyMissing(StudyError):

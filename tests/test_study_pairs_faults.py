@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 from dataclasses import replace
@@ -10,12 +11,14 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 from studies import label_map, small_study, sound_visit
+from test_cli_commands import call
 
 from t2disc.batch import RunSettings, run_study
 from t2disc.errors import ProtocolInvalid
-from t2disc.model.protocol import IngestSettings, Protocol, StudySettings
-from t2disc.store import sweep_leftovers
+from t2disc.model.protocol import IngestSettings, Protocol, RepeatabilitySettings, StudySettings
+from t2disc.store import read_pair_record, recorded_pairs, sweep_leftovers
 from t2disc.study import Pair, find_visits, pair_basis, pairs_of, read_protocol
+from t2disc.study.changes import change_rows
 
 
 @pytest.fixture
@@ -103,6 +106,42 @@ def test_names_that_would_fail_after_everything_is_measured_fail_before(tmp_path
     path.write_text(f"[repeatability]\n{line}\n")
     with pytest.raises(ProtocolInvalid):
         read_protocol(path)
+
+
+def retested(name: str) -> Protocol:
+    return Protocol(repeatability=RepeatabilitySettings(retest_visit=name))
+
+
+def test_a_retest_visit_that_no_visit_is_called_is_told_and_is_no_error(study):
+    outcome = run(study, retested("retset\n"))
+    (warning,) = outcome.warnings
+    assert warning.startswith("[retest-visit-unknown] found no visit called retset_, ")
+    assert "among ses-baseline, ses-month12 - expected" in warning
+    assert not outcome.quarantined
+    for name in ("month12", "ses-month12", "Month-12"):
+        assert not run(study, retested(name)).warnings
+
+
+def test_every_command_that_looks_for_visits_tells_of_a_retest_visit_that_is_not_there(study):
+    (study / "p.toml").write_text('[repeatability]\nretest_visit = "retset"\n')
+    out = ("-o", study.parent / "out", "--labels", study / "labels", "--protocol", study / "p.toml")
+    for command in ("check", "fit --dry-run", "fit --shard 1/2", "fit"):
+        result = call(*command.split(), study, *out)
+        assert result.exit_code == 0
+        assert result.stderr.count("WARNING [retest-visit-unknown]") == 1, command
+    told = json.loads(call("fit", study, *out, "--json").stdout)["warnings"]
+    assert [warning.split()[0] for warning in told] == ["[retest-visit-unknown]"]
+
+
+@pytest.mark.parametrize("name", ["retest", "ReTest", "ses-re-test"])
+def test_a_retest_visit_is_found_whatever_the_case_of_its_name_as_in_visit_order(study, name):
+    run(study)
+    (pair,) = [read_pair_record(study.parent / "out", *names) for names in recorded_pairs(study.parent / "out")]
+    many = [replace(pair, participant_id=f"sub-{n}", followup_session_id="ses-retest") for n in range(12)]
+    rows = change_rows((), many, RepeatabilitySettings(retest_visit=name))
+    assert {row.change.repeatability.source for row in rows if row.change.region == "NP"} == {
+        "test-retest of this study"
+    }
 
 
 def test_leftovers_of_pairs_behind_a_linked_participant_are_not_touched(tmp_path):

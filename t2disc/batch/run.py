@@ -85,7 +85,7 @@ def run_study(visits: Sequence[Visit], settings: RunSettings, reporter: Reporter
         audit_run(settings.out, plan, Author.of_this_process(settings.reason))
         _write_index(plan, ends, settings, index)
         strangers = (*_strangers(settings.out, records), *_strange_pairs(settings.out, records, pairs))
-        warnings = (*strangers, *summary.warnings)
+        warnings = (*strangers, *summary.warnings, *study.retest_warnings(visits, settings.protocol))
     n_skipped = sum(end.action == "skip" for end in ends)
     return StudyOutcome(records=records, summary=summary, warnings=warnings, n_skipped=n_skipped)
 
@@ -106,8 +106,9 @@ def _run_shard(shard: Shard, visits: Sequence[Visit], settings: RunSettings, rep
         pairs = run_pairs(study.pairs_of(records, settings.protocol.study.visit_order), settings, reporter)
         audit_shard(settings.out, plan, pairs, Author.of_this_process(settings.reason))
         summary = _summary(records, pairs, settings.protocol)
+    warnings = (*summary.warnings, *study.retest_warnings(visits, settings.protocol))
     n_skipped = sum(end.action == "skip" for end in ends)
-    return StudyOutcome(records=records, summary=summary, warnings=summary.warnings, n_skipped=n_skipped)
+    return StudyOutcome(records=records, summary=summary, warnings=warnings, n_skipped=n_skipped)
 
 
 def _refuse_locked(plan: Sequence[Planned], settings: RunSettings) -> None:

@@ -60,7 +60,7 @@ def run_plan(request: FitRequest) -> ExitCode:
     study.refuse_misplaced_out(request.study_dir, request.out, request.labels_dir)
     key = study.read_or_lend_key(request.study_dir) if is_heap(request, protocol) else None
     visits = find_study(request, protocol, key)
-    _warn(study_warnings(request, protocol, key, visits))
+    _warn((*study_warnings(request, protocol, key, visits), *study.retest_warnings(visits, protocol)))
     plan = plan_visits(visits, settings_for(request, protocol), store.read_index(request.out))
     show_plan(plan, as_json=request.as_json)
     return ExitCode.DONE
@@ -99,7 +99,8 @@ def run_check(request: FitRequest) -> ExitCode:
     inspections = [study.inspect_visit(visit, protocol, folders) for visit in visits]
     console = stdout_console()
     show_inspections(console, inspections, [study.inspection_checks(each, protocol.checks) for each in inspections])
-    _warn((*warnings, *study.order_warnings(inspections, protocol.study.visit_order)))
+    orders = study.order_warnings(inspections, protocol.study.visit_order)
+    _warn((*warnings, *orders, *study.retest_warnings(visits, protocol)))
     if key is not None and key.is_provisional:
         console.print("The names are provisional: t2disc fit makes the key of the pseudonyms.")
     n_refused = sum(inspection.refusal is not None for inspection in inspections)

@@ -9,7 +9,7 @@ from t2disc.study.expected import Expected, expected_visits
 from t2disc.study.find import find_visits
 from t2disc.study.labels import LabelFolders, label_warnings
 from t2disc.study.layout import detect_layout
-from t2disc.study.missing import participant_warnings
+from t2disc.study.missing import participant_warnings, retest_warnings
 from t2disc.study.notes import T2_STAR
 from t2disc.study.order import VisitOrder, order_visits
 from t2disc.study.outputs import refuse_misplaced_out
@@ -91,6 +91,7 @@ __all__ = [
     "read_protocol",
     "refusal_record",
     "refuse_misplaced_out",
+    "retest_warnings",
     "software_versions",
     "summarise",
     "visit_basis",

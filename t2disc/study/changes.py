@@ -10,7 +10,7 @@ import numpy as np
 
 from t2disc import store
 from t2disc.model import Change, DiscShape
-from t2disc.study.names import bids_label
+from t2disc.study.order import plain_session
 
 if TYPE_CHECKING:
     from t2disc.measure import Coefficient
@@ -41,11 +41,11 @@ def study_repeatability(
     known = given_repeatability(settings.rc_pct if settings else {})
     if settings is None or settings.retest_visit is None:
         return known
-    name = bids_label(settings.retest_visit, "ses-")
+    name = plain_session(settings.retest_visit)  # whatever its case, as in visit_order
     retests = [
         change
         for pair in pairs
-        if pair.followup_session_id == name and pair.is_matched
+        if plain_session(pair.followup_session_id) == name and pair.is_matched
         for change in pair.changes
         if change.roi == "matched" and not pair.codes(change.level)
     ]

@@ -7,14 +7,30 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from t2disc.errors import RetestVisitUnknown
 from t2disc.model import Visit
 from t2disc.study.layout import derived_folders, detect_layout, participant_folders
 from t2disc.study.names import plain_name
+from t2disc.study.order import plain_session
 from t2disc.study.participants import read_participants, row_warnings
 from t2disc.study.pseudonym import PseudonymKey, pseudonym, read_key
 
 if TYPE_CHECKING:
     from t2disc.model.protocol import Protocol
+
+
+_MOST_NAMED = 8  # visits of a study
+
+
+def retest_warnings(visits: Sequence[Visit], protocol: Protocol) -> Iterator[str]:
+    """Tell that no visit bears the name that ``[repeatability] retest_visit`` gives: coefficients are then others'."""
+    name = protocol.repeatability.retest_visit
+    names = sorted({visit.session_id for visit in visits})
+    if name is None or not names or plain_session(name) in map(plain_session, names):
+        return
+    told = ", ".join(names[:_MOST_NAMED]) + (f" and {len(names) - _MOST_NAMED} more" * (len(names) > _MOST_NAMED))
+    given = plain_name(name)
+    yield str(RetestVisitUnknown(f"no visit called {given}, as [repeatability] retest_visit names one, among {told}"))
 
 
 def participant_warnings(
