@@ -31,7 +31,7 @@ path or a header value of a patient.
     │                               pseudonym-key-missing
     ├── UsageError                      protocol-invalid · model-unknown · argument-invalid · study-locked
     ├── InstallError                    weights-damaged
-    ├── StoreError                      disk-full · permission-denied · output-busy · write-failed
+    ├── StoreError                      disk-full · permission-denied · output-busy · write-failed · stdout-unwritable
     │                                   outputs-damaged · ratings-damaged · reading-set-damaged
     │                                   audit-damaged
     ├── ChildError                      child-crashed · out-of-memory · time-limit
@@ -598,6 +598,12 @@ class WriteFailed(StoreError):
     code = "write-failed"
     expected = "a file written whole"
     todo = "check the disk, then run again"
+
+
+class StdoutUnwritable(StoreError):
+    code = "stdout-unwritable"
+    expected = "a terminal, a pipe or a file that takes what is printed"
+    todo = "free space, or send the output elsewhere, and run again: visits that were measured stay done"
 
 
 class OutputsDamaged(StoreError):

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from studies import broken_visit, small_study, tree
@@ -103,6 +107,61 @@ def test_the_index_can_be_made_again(study):
     assert result.exit_code == 0
     assert "3 visits" in result.stdout
     assert (study / "out" / "index.sqlite").is_file()
+
+
+# ------------------------------------------------------------------------------------------------ where it is printed
+PRINTING = ("status OUT", "status OUT --json", "fit OUT/.. -o OUT --jobs 0", "schema", "--help", "--version")
+
+
+def process(study: Path, words: str, *, unbuffered: bool, **streams: Any) -> subprocess.CompletedProcess[bytes]:
+    arguments = [word.replace("OUT", str(study / "out")) for word in words.split()]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1" if unbuffered else ""}
+    command = [sys.executable, "-m", "t2disc", *arguments]
+    return subprocess.run(command, check=False, env=environment, timeout=120, **streams)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("unbuffered", [False, True])
+@pytest.mark.parametrize("words", PRINTING)
+def test_results_that_cannot_be_printed_are_a_fault_of_the_environment(study, words, unbuffered):
+    with Path("/dev/full").open("wb") as full:
+        ended = process(study, words, unbuffered=unbuffered, stdout=full, stderr=subprocess.PIPE)
+    assert ended.returncode == 4
+    last = ended.stderr.decode().splitlines()[-1]
+    assert "[stdout-unwritable] found results that the system does not let be printed (ENOSPC)" in last
+    assert ended.stderr.count(b"stdout-unwritable") == 1
+    assert b"Traceback" not in ended.stderr
+    assert b"Exception" not in ended.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs pipes of POSIX")
+@pytest.mark.parametrize("unbuffered", [False, True])
+@pytest.mark.parametrize("words", PRINTING)
+def test_a_pipe_that_nobody_reads_ends_a_command_without_a_word(study, words, unbuffered):
+    ends = os.pipe()
+    os.close(ends[0])
+    ended = process(study, words, unbuffered=unbuffered, stdout=ends[1], stderr=subprocess.PIPE)
+    os.close(ends[1])
+    assert ended.returncode == 141
+    assert not [line for line in ended.stderr.decode().splitlines() if " INFO " not in line and " WARNING " not in line]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs pipes of POSIX")
+def test_a_log_that_nobody_reads_ends_a_run_and_leaves_no_lock(study):
+    ends = os.pipe()
+    os.close(ends[0])
+    ended = process(study, "fit OUT/.. -o OUT", unbuffered=False, stdout=ends[1], stderr=ends[1])
+    os.close(ends[1])
+    assert ended.returncode == 141
+    assert fit(study).exit_code == 3
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_log_that_cannot_be_written_on_stderr_ends_no_run(study):
+    with Path("/dev/full").open("wb") as full:
+        ended = process(study, "fit OUT/.. -o OUT", unbuffered=False, stdout=subprocess.PIPE, stderr=full)
+    assert ended.returncode == 3
+    assert b"visits measured" in ended.stdout
 
 
 @pytest.mark.parametrize("command", ["status", "verify", "index"])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from t2disc.cli import ending
+from t2disc.cli import ending, streams
 from t2disc.cli.ending import Terminated, unwinding
 from t2disc.cli.logs import log
 from t2disc.errors import (
@@ -33,6 +33,7 @@ class ExitCode(IntEnum):
     QUARANTINED = 3
     ENVIRONMENT = 4
     INTERRUPTED = ending.INTERRUPTED
+    PIPE_CLOSED = streams.PIPE_CLOSED
     TERMINATED = ending.TERMINATED
 
 
@@ -41,9 +42,10 @@ MEANINGS = {
     ExitCode.INTERNAL: "internal error",
     ExitCode.USAGE: "usage, protocol file, or the study folder or its labels as a whole",
     ExitCode.QUARANTINED: "some visits quarantined, the others done",
-    ExitCode.ENVIRONMENT: "environment (disk full, output folder in use, no permission, damaged installation), or, of "
-    "verify and reproduce, results that are not as they were",
+    ExitCode.ENVIRONMENT: "environment (disk full, output folder in use, no permission, damaged installation, output "
+    "that cannot be printed), or, of verify and reproduce, results that are not as they were",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
+    ExitCode.PIPE_CLOSED: "stopped, as nobody reads the output any more (a pipe into head)",
     ExitCode.TERMINATED: "terminated (SIGTERM, or the terminal closed)",
 }
 """The one home of the meanings: the help prints them, and docs/protocol.md is compared with them."""
@@ -58,7 +60,7 @@ def coded_exits(study: Path | None = None) -> Iterator[None]:
     try:
         with unwinding():
             yield
-    except (typer.Exit, typer.BadParameter, BrokenPipeError):
+    except (typer.Exit, typer.BadParameter):
         raise
     except KeyboardInterrupt:
         _leave("interrupted; what is done stays done", ExitCode.INTERRUPTED)
