@@ -205,6 +205,55 @@ def test_pictures_that_cannot_be_drawn_are_warned_of(tmp_path, monkeypatch):
     assert "CANARY" not in result.output
 
 
+@pytest.fixture(scope="module")
+def many(tmp_path_factory) -> Path:
+    """Four participants, eight visits of which one cannot be measured and one has no label; P2 is not treated."""
+    folder = small_study(tmp_path_factory.mktemp("many") / "study")
+    for name, treated in (("P2", "n/a"), ("P3", "L5/S1"), ("P4", "L4/L5")):
+        for visit in ("baseline", "month12"):
+            copytree(folder / "P1" / visit, folder / name / visit)
+            label_map(folder / "labels", f"sub-{name}_ses-{visit}")
+        with (folder / "participants.tsv").open("a") as table:
+            table.write(f"{name}\t{treated}\n")
+    next((folder / "P4" / "month12" / "scan").iterdir()).unlink()
+    (folder / "labels" / "sub-P3_ses-baseline_dseg.nii.gz").unlink()
+    return folder
+
+
+def test_of_many_visits_a_screenful_is_printed_and_the_tables_hold_the_rest(many):
+    protocol = many.parent / "p.toml"
+    protocol.write_text("[segment]\nautomatic = false\n[checks.scan]\nfield_strength_t = { expected = 9.4 }\n")
+    out = many.parent / "out"
+    result = call("fit", many, "-o", out, "--labels", many / "labels", "--protocol", protocol)
+    assert result.exit_code == 3
+    for line in (
+        "8 visits: 7 done, 1 quarantined (slice-missing 1)",
+        "12 discs in 6 visits; 1 visit without a labelled disc",
+        "3 pairs of visits: 4 changes, 0 beyond RC; 1 not matched (no-common-level 1)",
+        "Largest changes, 1 of 1 treated discs:",
+        "Grades: non-evaluable 8",
+        f"Each visit: t2disc status {out}; why one is as it is: t2disc explain {out} VISIT",
+        f"Tables    {out / 'discs.tsv'}, changes.tsv",
+    ):
+        assert f"\n{line}" in f"\n{result.stdout}", line
+    assert re.search(r"sub-P1 +L4/L5 +index +ses-month12 +60\.0 +60\.0", result.stdout)
+    assert "control" not in result.stdout
+    assert "T2 of discs" not in result.stdout
+    assert len(result.stdout.splitlines()) < 20
+    again = call("fit", many, "-o", out, "--labels", many / "labels", "--protocol", protocol)
+    assert "nothing had changed in 7" in again.stdout
+
+
+def test_a_few_visits_are_printed_disc_by_disc(many):
+    out = many.parent / "few"
+    few = many.parent / "few_study"
+    for name in ("P1", "P2", "P3"):
+        copytree(many / name, few / name)
+    result = call("fit", few, "-o", out, "--labels", many / "labels")
+    assert len(re.findall(r"\nsub-P\d +ses-\w+ +L4/L5 ", result.stdout)) >= 5
+    assert "Each visit" not in result.stdout
+
+
 # ------------------------------------------------------------------------------------------------ looking only
 def test_check_tells_what_would_be_used_left_out_and_refused_and_writes_nothing(tmp_path):
     folder = small_study(tmp_path)

@@ -235,12 +235,15 @@ def _show_shard(shard: Shard, outcome: StudyOutcome, *, seconds: float) -> None:
 
 
 def _show(request: FitRequest, outcome: StudyOutcome, *, seconds: float) -> None:
+    from t2disc.cli.overview import is_large, show_overview
     from t2disc.cli.show import show_effort, show_grades, show_places, show_summary, stdout_console
 
-    console = stdout_console()
-    show_summary(console, outcome.summary, with_labels=request.labels_dir is not None)
-    summary = outcome.summary
-    show_grades(console, summary)
+    console, summary = stdout_console(), outcome.summary
+    if is_large(summary):
+        show_overview(console, summary, request.out)
+    else:
+        show_summary(console, summary, with_labels=request.labels_dir is not None)
+        show_grades(console, summary)
     has_changes = bool(summary.changes)
     show_places(console, request.out, summary.visits, with_figures=request.with_figures, has_changes=has_changes)
     show_effort(console, outcome.summary.visits, n_skipped=outcome.n_skipped, seconds=seconds)

@@ -32,24 +32,24 @@ def show_inspections(console: Console, inspections: Sequence[Inspection], checks
         key = inspection.visit.key
         if inspection.refusal is not None:
             refusal = inspection.refusal
-            _line(console, f"{key}  refused [{refusal.code}] found {refusal.found}; {refusal.todo}")
+            tell(console, f"{key}  refused [{refusal.code}] found {refusal.found}; {refusal.todo}")
         elif inspection.inventory is not None:
-            _line(console, f"{key}  use {_used(inspection.inventory)}, {_labels(inspection)}")
+            tell(console, f"{key}  use {_used(inspection.inventory)}, {_labels(inspection)}")
             for item in inspection.inventory.left_out:
-                _line(console, f"    leave {_left_out(item)}")
+                tell(console, f"    leave {_left_out(item)}")
             for note in inspection.notes:
-                _line(console, f"    note: {note}")
+                tell(console, f"    note: {note}")
         _show_checks(console, answers)
 
 
 def _show_checks(console: Console, checks: Sequence[Check]) -> None:
     """Print which checks a visit passes, in a line, and a line for each that it does not, or that cannot be made."""
     if passed := [check.name for check in checks if check.outcome == "pass"]:
-        _line(console, f"    pass: {', '.join(passed)}")
+        tell(console, f"    pass: {', '.join(passed)}")
     for check in checks:
         if check.outcome != "pass":
             told = f"expected {check.expected}, found {check.found}"
-            _line(console, f"    {check.outcome}: {check.name} ({check.severity}), {told}")
+            tell(console, f"    {check.outcome}: {check.name} ({check.severity}), {told}")
 
 
 def show_grades(console: Console, summary: StudySummary) -> None:
@@ -57,7 +57,7 @@ def show_grades(console: Console, summary: StudySummary) -> None:
     for row in summary.visits:
         if summary.checks and row.grade is not None:
             reasons = f": {'; '.join(row.grade.reasons)}" if row.grade.reasons else ""
-            _line(console, f"{row.record.key}  {row.grade.word}{reasons}")
+            tell(console, f"{row.record.key}  {row.grade.word}{reasons}")
 
 
 def _used(found: Inventory) -> str:
@@ -94,16 +94,15 @@ def show_summary(console: Console, summary: StudySummary, *, with_labels: bool) 
         console.print(_disc_table(summary.discs))
     elif any(row.record.is_done for row in summary.visits):
         todo = "" if with_labels else " Give label maps with --labels DIR."
-        _line(console, f"No disc was labelled; the maps were written.{todo}")
+        tell(console, f"No disc was labelled; the maps were written.{todo}")
     if summary.changes:
-        console.print(_change_table(summary.changes))
-        _line(console, "RC: repeatability coefficient, the most that two scans of an unchanged disc differ by (95 %)")
+        show_changes(console, primary_changes(summary.changes))
         _show_matches(console, summary.changes)
     for row in summary.visits:
         if not row.record.is_done:
-            _line(console, f"{row.record.key}  quarantined [{row.record.code}] {row.record.reason}")
+            tell(console, f"{row.record.key}  quarantined [{row.record.code}] {row.record.reason}")
         elif not row.record.levels and summary.discs:
-            _line(console, f"{row.record.key}  no disc was labelled")
+            tell(console, f"{row.record.key}  no disc was labelled")
     _show_reviews(console, [row.record for row in summary.visits if row.record.needs_review])
 
 
@@ -111,10 +110,10 @@ def _show_reviews(console: Console, records: Sequence[VisitRecord]) -> None:
     """Print which visits a reader should look at before their numbers are used, and why."""
     if not records:
         return
-    _line(console, f"{counted(len(records), 'visit')} to review: {', '.join(record.key for record in records)}")
+    tell(console, f"{counted(len(records), 'visit')} to review: {', '.join(record.key for record in records)}")
     for record in records:
         for reason in record.labels.reasons:
-            _line(console, f"    {record.key}  {reason}")
+            tell(console, f"    {record.key}  {reason}")
 
 
 def show_places(
@@ -123,20 +122,20 @@ def show_places(
     """Print where the maps, the tables and the pictures lie."""
     n_done = sum(row.record.is_done for row in visits)
     if n_done:
-        _line(console, f"Maps      {out / 'sub-*' / 'ses-*' / 'anat'}")
+        tell(console, f"Maps      {out / 'sub-*' / 'ses-*' / 'anat'}")
     if n_done and with_figures:
-        _line(console, f"Pictures  {out / 'sub-*' / 'ses-*' / 'figures'}")
+        tell(console, f"Pictures  {out / 'sub-*' / 'ses-*' / 'figures'}")
     if n_done and with_figures and has_changes:
-        _line(console, f"          {out / 'sub-*' / 'pairs' / '*' / 'figures'}")
+        tell(console, f"          {out / 'sub-*' / 'pairs' / '*' / 'figures'}")
     others = "changes.tsv, roi_sensitivity.tsv, model_sensitivity.tsv, visits.tsv, checks.tsv"
-    _line(console, f"Tables    {out / 'discs.tsv'}, {others}")
+    tell(console, f"Tables    {out / 'discs.tsv'}, {others}")
 
 
 def show_effort(console: Console, visits: Iterable[VisitRow], *, n_skipped: int, seconds: float) -> None:
     """Print how many visits were measured and how long it took, and of how many nothing had changed."""
     n_measured = sum(row.record.is_done for row in visits) - n_skipped
     skipped = f"; nothing had changed in {n_skipped}" if n_skipped else ""
-    _line(console, f"{counted(n_measured, 'visit')} measured in {seconds:.1f} s{skipped}")
+    tell(console, f"{counted(n_measured, 'visit')} measured in {seconds:.1f} s{skipped}")
 
 
 def plain_table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
@@ -176,15 +175,20 @@ def _median(row: DiscRow | None) -> str:
     return f"{_one_decimal(row.measure.t2_median_ms)} ({row.measure.n_used})"
 
 
-def _change_table(rows: Sequence[ChangeRow]) -> Table:
-    """One line per disc and pair: the primary change, in the regions both visits agree on, with its interval."""
+def show_changes(console: Console, rows: Iterable[ChangeRow]) -> None:
+    """Print one line per disc and pair: the primary change, in the regions both visits agree on, with its interval."""
+    console.print(_change_table(rows))
+    tell(console, "RC: repeatability coefficient, the most that two scans of an unchanged disc differ by (95 %)")
+
+
+def _change_table(rows: Iterable[ChangeRow]) -> Table:
     words, numbers = (
         ("participant", "level", "role", "visit"),
         ("T2 first", "T2", "change", "%", "95 % interval", "RC %", "> RC"),
     )
     title = "Change of median T2 of the nucleus since the participant's first visit, ms"
     table = _table(title, words, numbers)
-    for row in _primary(rows):
+    for row in rows:
         change = row.change
         values = (change.baseline_t2_median_ms, change.followup_t2_median_ms, change.change_ms, change.change_pct)
         coefficient = _one_decimal(change.repeatability.rc_pct)
@@ -196,16 +200,16 @@ def _change_table(rows: Sequence[ChangeRow]) -> Table:
 def _show_matches(console: Console, rows: Sequence[ChangeRow]) -> None:
     """Print which pairs were not matched and why, and which discs' matches a reader should look at."""
     for key, group in groupby(rows, key=lambda row: (row.participant_id, row.followup_session_id)):
-        discs = list(_primary(list(group)))
+        discs = list(primary_changes(list(group)))
         if discs[0].reason:
-            _line(console, f"{'/'.join(key)}  not matched [{discs[0].codes[0]}] {discs[0].reason}")
+            tell(console, f"{'/'.join(key)}  not matched [{discs[0].codes[0]}] {discs[0].reason}")
             continue
         for row in discs:
             if row.codes:
-                _line(console, f"{'/'.join(key)}  match to review: {row.change.level} {', '.join(row.codes)}")
+                tell(console, f"{'/'.join(key)}  match to review: {row.change.level} {', '.join(row.codes)}")
 
 
-def _primary(rows: Sequence[ChangeRow]) -> Iterator[ChangeRow]:
+def primary_changes(rows: Sequence[ChangeRow]) -> Iterator[ChangeRow]:
     """Yield each disc's change of the nucleus in matched regions; by the visits' own outlines where there are none."""
     nuclei = [row for row in rows if row.change.region == "NP"]
     discs: dict[tuple[str, str, str], ChangeRow] = {}
@@ -229,5 +233,6 @@ def _one_decimal(value: float) -> str:
     return f"{round(value, 1) + 0.0:.1f}" if math.isfinite(value) else "n/a"
 
 
-def _line(console: Console, text: str) -> None:
+def tell(console: Console, text: str) -> None:
+    """Print a line as it is."""
     console.print(text, markup=False, soft_wrap=True)
