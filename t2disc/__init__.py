@@ -78,7 +78,7 @@ __all__ = [
 
 
 _ROOMS = frozenset(
-    {"errors", "fit", "ingest", "measure", "model", "qc", "register", "segment", "simulate", "store", "study"}
+    {"batch", "errors", "fit", "ingest", "measure", "model", "qc", "register", "segment", "simulate", "store", "study"}
 )
 
 
@@ -91,4 +91,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return list(__all__)
+    return sorted({*__all__, *_ROOMS})

@@ -664,7 +664,7 @@ class ExecutorError(T2DiscError):
 class DaskMissing(ExecutorError):
     code = "dask-missing"
     expected = "dask.distributed, which --executor dask-local and dask://host:port need"
-    todo = "install t2disc with the extra dask: pip install 't2disc[dask]'; or leave --executor out"
+    todo = "pip install 'distributed>=2024.12' (t2disc's extra dask), or leave --executor out"
 
 
 class SchedulerUnreachable(ExecutorError):

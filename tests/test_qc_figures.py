@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from ellipses import AFFINE, ECHO_TIMES_MS, LEVELS, SIGMA, T2_MS, make_visit, panels, png, texts, unlabelled
 from matplotlib.figure import Figure
+from PIL import Image
 
 from t2disc.errors import ArgumentInvalid
 from t2disc.model import Acquisition, DiscLabels, EchoStack, Flag, NoiseEstimate, Region, T2Map
@@ -86,6 +88,13 @@ def test_an_outline_runs_along_the_outer_edges_of_pixels():
 
 
 # ------------------------------------------------------------------------------------------------ overlay
+def test_a_notebook_shows_a_figure_without_pyplot(visit):
+    stack, t2map, discs = visit
+    shown = plot_decay(stack, t2map, discs, LEVELS[0])._repr_png_()
+    assert shown.startswith(b"\x89PNG")
+    assert Image.open(io.BytesIO(shown)).size[0] > 300
+
+
 def test_the_same_data_give_the_same_bytes(visit):
     one, two = png(plot_t2_overlay(*visit)), png(plot_t2_overlay(*make_visit()))
     assert hashlib.sha256(one).digest() == hashlib.sha256(two).digest()

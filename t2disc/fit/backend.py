@@ -26,7 +26,7 @@ class Backend:
     Parameters
     ----------
     name
-        ``numpy``; ``torch`` or ``cupy``, which need ``pip install t2disc[gpu]`` and the library itself.
+        ``numpy``; ``torch`` or ``cupy``, which need ``pip install array-api-compat`` and the library itself.
     device
         Where arrays are put, in the library's own words (``cuda``, ``cpu``); the library's default when ``None``.
 
@@ -86,5 +86,5 @@ def _namespace(name: str) -> Namespace:
         raise ArgumentInvalid(
             f"backend {name!r}, which is not installed",
             expected="an array library that can be imported",
-            todo=f"pip install t2disc[gpu] {name}, or leave the backend out",
+            todo=f"pip install array-api-compat {name}, or leave the backend out",
         ) from None

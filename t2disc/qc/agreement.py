@@ -15,6 +15,7 @@ from t2disc.errors import ArgumentInvalid
 from t2disc.model import Z_95
 from t2disc.qc.asked import require_pairs
 from t2disc.qc.charts import CONTROL, INDEX, INK, QUIET, bare, say, shared_reach
+from t2disc.qc.figure import QcFigure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,7 +82,7 @@ def plot_bland_altman(
     if unit not in get_args(Unit):
         raise ArgumentInvalid("an unknown unit", expected=f"one of {', '.join(get_args(Unit))}")
     mean, difference = _differences(first, second, unit)
-    figure = Figure(figsize=(8, 4.6), dpi=110, layout="constrained")
+    figure = QcFigure(figsize=(8, 4.6), dpi=110, layout="constrained")
     axes = figure.subplots()
     bare(axes)
     axes.set_xlabel(f"Mean of {names[0]} and {names[1]}, {quantity} (ms)", fontsize=10)

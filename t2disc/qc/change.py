@@ -14,6 +14,7 @@ from t2disc.model import LEVELS, Change, DiscLabels, MeasuredVisit, Roi, VisitMa
 from t2disc.model.grids import require_same_grid
 from t2disc.qc.asked import require_region, require_roi
 from t2disc.qc.carried import Greys
+from t2disc.qc.figure import QcFigure
 from t2disc.qc.forest import ROI_WORDS, Row, draw_rows, legend_of, notes_of, spread_in
 from t2disc.qc.panels import T2_RANGE_MS, axes_in, require_rising
 from t2disc.qc.triptych import BOTTOM_IN, HEIGHT_IN, Colours, Triptych, draw_triptych, triptych_of
@@ -104,7 +105,7 @@ def plot_change(
     rows = _rows(baseline.discs, followup.discs, match, _chosen(changes, region, roi), index_level, triptych)
     if rows_place == "below":
         rows, triptych = _moved_below(rows, triptych)
-    figure = Figure(figsize=_size_in(triptych, rows_place), dpi=110)
+    figure = QcFigure(figsize=_size_in(triptych, rows_place), dpi=110)
     colours = Colours(t2_ms=t2_range_ms, change_ms=(-change_range_ms, change_range_ms), quantity=quantity)
     draw_triptych(figure, (baseline, followup), greys or (None, None), match, reason or _NO_REASON, triptych, colours)
     draw = _draw_changes_beside if rows_place == "beside" else _draw_changes_below

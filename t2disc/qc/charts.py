@@ -9,6 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from t2disc.qc.figure import QcFigure
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -43,7 +45,7 @@ def grid_in(
     Margins that are given draw in half the time of a layout that is found.
     """
     (wide, high), (left, right, bottom, top) = size_in, margins_in
-    figure = Figure(figsize=size_in, dpi=110)
+    figure = QcFigure(figsize=size_in, dpi=110)
     place = {"left": left / wide, "right": 1 - right / wide, "bottom": bottom / high, "top": 1 - top / high}
     gaps = {"wspace": GAPS[0], "hspace": GAPS[1]}
     grid = figure.subplots(

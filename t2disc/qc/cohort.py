@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from t2disc.model import Roi, StudyChange
 from t2disc.qc.asked import require_region, require_roi
 from t2disc.qc.charts import BAND, FAINT_BAND, INK, QUIET, ROLE_COLOURS, ROLE_MARKERS, bare, say
+from t2disc.qc.figure import QcFigure
 from t2disc.qc.forest import ROI_WORDS
 from t2disc.qc.panels import axes_in
 
@@ -102,7 +103,7 @@ def plot_cohort(
     shown = [one for one in changes if (one.change.region, one.change.roi) == (region, roi)]
     groups = _groups(shown)
     height_in = max(len(groups), 1) * _ROW_IN + _ROOM_IN
-    figure = Figure(figsize=(_WIDE_IN, height_in), dpi=110)
+    figure = QcFigure(figsize=(_WIDE_IN, height_in), dpi=110)
     bottom_in = _ROOM_IN - _TOP_IN
     box_in = (_LEFT_IN, bottom_in, _WIDE_IN - _LEFT_IN - _RIGHT_IN, height_in - _ROOM_IN)
     axes = axes_in(figure, box_in)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from t2disc.model import DiscLabels, EchoStack, Flag, T2Map
 from t2disc.model.grids import require_same_grid
 from t2disc.qc.asked import region_mask
+from t2disc.qc.figure import QcFigure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,7 +67,7 @@ def plot_decay(stack: EchoStack, t2map: T2Map, discs: DiscLabels, level: str, re
     """
     require_same_grid(stack, t2map, discs)
     decay = _mean_decay(stack, t2map, region_mask(discs, level, region))
-    figure = Figure(figsize=(6.4, 5.2), dpi=110, layout="constrained")
+    figure = QcFigure(figsize=(6.4, 5.2), dpi=110, layout="constrained")
     signal_axes, residual_axes = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     _draw_signal(signal_axes, decay)
     _draw_residuals(residual_axes, decay)

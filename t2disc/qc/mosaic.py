@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from t2disc.errors import ArgumentInvalid
 from t2disc.model import DiscLabels, EchoStack
+from t2disc.qc.figure import QcFigure
 from t2disc.qc.panels import MARGINS_MM, axes_in, draw_borders, draw_grey, mark_sides, name_discs, windowed
 from t2disc.qc.views import Box, SagittalView, crop_box, sagittal_view
 
@@ -131,7 +132,7 @@ def _panels(
     n_columns = math.ceil(n / n_rows)
     width_in = n_columns * (wide_in + _GAP_IN) + side_in
     height_in = n_rows * (high_in + _GAP_IN)
-    figure = Figure(figsize=(width_in, height_in), dpi=110, facecolor="black")
+    figure = QcFigure(figsize=(width_in, height_in), dpi=110, facecolor="black")
     panels = []
     for place in range(n):
         row, column = divmod(place, n_columns)

@@ -15,6 +15,7 @@ from t2disc.model import DiscLabels, T2Map
 from t2disc.model.grids import anatomical_axes, require_same_grid
 from t2disc.qc.asked import region_mask, require_levels
 from t2disc.qc.charts import CONTROL, INDEX, QUIET, bare, grid_in, mark_treated, say
+from t2disc.qc.figure import QcFigure
 from t2disc.qc.panels import T2_RANGE_MS, require_rising
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def plot_profiles(
     require_levels(discs, chosen)
     size_in = (8.0, max(len(chosen), 1) * _ROW_IN + _ROOM_IN)
     if not chosen:
-        figure = Figure(figsize=size_in, dpi=110)
+        figure: Figure = QcFigure(figsize=size_in, dpi=110)
         say(figure.subplots(), "no disc is labelled")
         figure.axes[0].set_axis_off()
         return figure

@@ -13,6 +13,7 @@ from t2disc.model import DiscLabels, EchoStack
 from t2disc.model.grids import require_same_grid
 from t2disc.model.quality import QualityMaps
 from t2disc.qc.asked import require_slice
+from t2disc.qc.figure import QcFigure
 from t2disc.qc.panels import (
     MARGINS_MM,
     axes_in,
@@ -126,7 +127,7 @@ def plot_quality(
     is_shown = part > 0 if labels.any() else np.ones(part.shape, bool)
     wide_in, high_in = _panel_size_in(grey.shape, view)
     size_in = (len(_KINDS) * (wide_in + _GAP_IN), _TOP_IN + high_in + _BOTTOM_IN)
-    figure = Figure(figsize=size_in, dpi=110, facecolor="black")
+    figure = QcFigure(figsize=size_in, dpi=110, facecolor="black")
     for place, kind in enumerate(_KINDS):
         left_in = place * (wide_in + _GAP_IN)
         axes = axes_in(figure, (left_in, _BOTTOM_IN, wide_in, high_in))

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from t2disc.errors import ArgumentInvalid
 from t2disc.qc.asked import require_pairs
 from t2disc.qc.charts import BAND, CONTROL, INDEX, QUIET, bare, say, shared_reach
+from t2disc.qc.figure import QcFigure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,7 +93,7 @@ def plot_regression(
         raise ArgumentInvalid(f"a {true_name.lower()} {quantity} of {np.nanmin(true):g} ms", expected="above 0 ms")
     known = np.isfinite(true) & np.isfinite(measured)
     line = _fitted(true[known], measured[known])
-    figure = Figure(figsize=(8, 6), dpi=110, layout="constrained")
+    figure = QcFigure(figsize=(8, 6), dpi=110, layout="constrained")
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.2))
     axes.set_ylabel(f"{measured_name} {quantity} (ms)", fontsize=10)
     below.set_ylabel(f"{measured_name} minus {true_name.lower()}\n(% of {true_name.lower()})", fontsize=10)

@@ -15,6 +15,7 @@ from t2disc.errors import ArgumentInvalid
 from t2disc.model import LEVELS, Repeatability, Roi, StudyChange
 from t2disc.qc.asked import require_region, require_roi
 from t2disc.qc.charts import BAND, QUIET, ROLE_COLOURS, ROLE_MARKERS, bare, say, shared_reach
+from t2disc.qc.figure import QcFigure
 from t2disc.qc.forest import ROI_WORDS
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def plot_trajectories(
     levels = [level for level in LEVELS if any(one.change.level == level for one in shown)]
     n_rows, n_columns = math.ceil(max(len(levels), 1) / _COLUMNS), min(max(len(levels), 1), _COLUMNS)
     wide_in, high_in = (_WIDE_IN, n_rows * _PANEL_IN) if n_columns > 1 else _ALONE_IN
-    figure = Figure(figsize=(wide_in, high_in + _ROOM_IN), dpi=110)
+    figure = QcFigure(figsize=(wide_in, high_in + _ROOM_IN), dpi=110)
     place = _place(wide_in, high_in + _ROOM_IN)
     grid = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True, gridspec_kw=place)
     if not levels:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from t2disc.model import DiscLabels, EchoStack, Flag, Region, T2Map
 from t2disc.model.grids import require_same_grid
 from t2disc.qc.asked import region_mask, require_slice
+from t2disc.qc.figure import QcFigure
 from t2disc.qc.panels import (
     T2_RANGE_MS,
     axes_in,
@@ -155,7 +156,7 @@ def _panels(shape: tuple[int, ...], view: SagittalView) -> tuple[Figure, Axes, A
     high_in = _PANEL_IN * shape[0] * view.row_mm / (shape[1] * view.column_mm)
     high_in = min(max(high_in, _LOWEST_IN), _HIGHEST_IN)
     width_in, height_in = 2 * _PANEL_IN + _GAP_IN + _BAR_IN, _TOP_IN + high_in + _BOTTOM_IN
-    figure = Figure(figsize=(width_in, height_in), dpi=110, facecolor="black")
+    figure = QcFigure(figsize=(width_in, height_in), dpi=110, facecolor="black")
     axes = []
     for place in range(2):
         left_in = place * (_PANEL_IN + _GAP_IN)
