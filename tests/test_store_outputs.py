@@ -685,9 +685,9 @@ def test_maps_of_what_a_model_has_beyond_t2_are_written_and_what_it_assumes_is_t
     found = replace(t2map(), b1=np.full((3, 4, 2), 0.9), model="epg-rician", n_echoes=np.full((3, 4, 2), 2))
     facts = FitFacts.of(STACK, found, min_snr=5.0)
     files = by_name(map_files("sub-1_ses-1", found, facts, RECORD.acquisition))
-    assert "anat/sub-1_ses-1_TB1map.nii.gz" in files
+    assert "fmap/sub-1_ses-1_TB1map.nii.gz" in files  # where BIDS has it: in anat/ no rule for file names matches
     assert "anat/sub-1_ses-1_desc-nechoes_fitmap.nii.gz" in files
-    sidecar = json.loads(files["anat/sub-1_ses-1_TB1map.json"])
+    sidecar = json.loads(files["fmap/sub-1_ses-1_TB1map.json"])
     assert (sidecar["AssumedT1"], sidecar["RefocusingFlipAngle"], sidecar["PulseShape"]) == (1.0, 180.0, "ideal")
     assert sidecar["ReceiveChannels"] == 1
     shifted = replace(t2map(), offset=np.zeros((3, 4, 2)), model="mono-offset")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,11 +81,11 @@ def map_files(stem: str, t2map: T2Map, facts: FitFacts, acquisition: Acquisition
 def _model_files(stem: str, t2map: T2Map, common: dict[str, Any]) -> Iterator[StoredFile]:
     """Yield the maps of what a model or a rule has beyond T2 and S0.
 
-    Source: BIDS 1.9.0, appendix "Quantitative MRI" (TB1map, relative to nominal).
+    Source: BIDS 1.9.0, appendix "Quantitative MRI" (TB1map, relative to nominal; a field map, so below ``fmap``).
     """
     if t2map.b1 is not None:
         text = _described("Refocusing efficiency: B1 over nominal, folded to 1 and below where it was fitted", "1")
-        yield from image_files(f"{stem}_TB1map", t2map.b1, t2map, text | common)
+        yield from image_files(f"{stem}_TB1map", t2map.b1, t2map, text | common, datatype="fmap")
     if t2map.offset is not None:
         text = _described("Constant under the decay", "arbitrary")
         yield from image_files(f"{stem}_desc-offset_fitmap", t2map.offset, t2map, text | common)
@@ -132,12 +132,13 @@ def image_files(
     sidecar: dict[str, Any],
     *,
     window: tuple[float, float] | None = None,
+    datatype: Literal["anat", "fmap"] = "anat",
 ) -> tuple[StoredFile, StoredFile]:
-    """Return an image on a visit's grid and its sidecar, below the visit's folder."""
+    """Return an image on a visit's grid and its sidecar, in the folder of its BIDS datatype below the visit's."""
     volume = nifti_bytes(values, grid.affine, window=window)
     return (
-        StoredFile(path=PurePosixPath("anat", f"{name}.nii.gz"), content=volume),
-        json_file(f"anat/{name}.json", sidecar),
+        StoredFile(path=PurePosixPath(datatype, f"{name}.nii.gz"), content=volume),
+        json_file(f"{datatype}/{name}.json", sidecar),
     )
 
 

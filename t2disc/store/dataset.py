@@ -45,6 +45,7 @@ has checks. `checks.tsv`: every one of these checks. The `.json` beside each exp
 (`desc-flag`), how well the curve describes the signal (`fitmap`: reduced chi-square, R2, odd/even index, decay
 variance), and the discs and their regions
 (`dseg`, with names and colours in the `.tsv`, for ITK-SNAP in the `.label.txt`, for 3D Slicer in the `.ctbl`).
+`sub-*/ses-*/fmap/`: the refocusing efficiency (`TB1map`), of the signal models that find or are given it.
 
 `sub-*/pairs/ses-A_ses-B/`: how the discs of visit A lie at visit B (the record), and on both visits' grids the parts of
 the discs that both outlines agree on (`desc-matched...`).
