@@ -183,6 +183,8 @@ def test_in_each_visits_own_regions_the_medians_are_those_of_the_visits_tables()
         assert (change.baseline_n_used, change.followup_n_used) == tuple(table[key].n_used for table in tables)
         assert change.change_ms == pytest.approx(12, abs=3)
         assert math.isnan(change.place_se_ms)  # without a match no part can be followed
+        assert math.isnan(change.place_se_pct)
+        assert 0 < change.baseline_noise_se_ms < change.noise_se_ms
         assert change.noise_se_ms > 0
 
 
@@ -354,4 +356,19 @@ def test_the_95_per_cent_interval_holds_the_true_change_in_92_to_99_of_100_discs
         intervals_ms = [c.interval_ms for c in measure_changes(*maps, own(labels), match) if c.region == "NP"]
         holds += [low <= 12.0 <= high for low, high in intervals_ms]
     assert len(holds) == 300
+    assert 0.92 <= np.mean(holds) <= 0.99
+
+
+@pytest.mark.parametrize("match", [None, unmoved()], ids=["noise", "parts"])
+@pytest.mark.parametrize("factor", [0.5, 1.5])
+def test_the_interval_in_per_cent_holds_a_large_true_change_in_92_to_99_of_100_discs(factor, match):
+    labels = block_labels()
+    rng = np.random.default_rng(9)
+    holds = []
+    for _ in range(80):
+        tissue_ms = 80 + 40 * (rng.random(labels.shape) - 0.5)
+        maps = [map_of(way * tissue_ms + 4 * rng.standard_normal(labels.shape)) for way in (1.0, factor)]
+        intervals_pct = [c.interval_pct for c in measure_changes(*maps, own(labels), match) if c.region == "NP"]
+        holds += [low <= 100 * (factor - 1) <= high for low, high in intervals_pct]
+    assert len(holds) == 480
     assert 0.92 <= np.mean(holds) <= 0.99

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from t2disc.fit import fit_voxels
 from t2disc.measure.floor import floor_bias_ms
-from t2disc.measure.parts import change_se_by_parts_ms
+from t2disc.measure.parts import change_se_by_parts
 from t2disc.measure.uncertainty import median_se_ms
 from t2disc.model import Change, Repeatability
 
@@ -138,6 +138,11 @@ SHAPE, STEP_MM = (7, 20, 8), np.array([4.0, 1.0, 1.0])
 PLACES_MM = np.indices(SHAPE).reshape(3, -1).T * STEP_MM
 
 
+def parts_ms(*args) -> float:
+    """Return the error by parts in ms."""
+    return change_se_by_parts(*args)[0]
+
+
 def noise_ms(rng: np.random.Generator, reach: float) -> np.ndarray:
     """Return noise of 5 ms, alike over ``reach`` voxels within a slice."""
     noise = rng.standard_normal(SHAPE)
@@ -156,7 +161,7 @@ def test_parts_tell_the_error_of_a_change_whether_noise_is_white_or_shared(reach
     told, changes = [], []
     for _ in range(200):
         before, after = (tissue_ms + noise_ms(rng, reach) for _ in range(2))
-        told.append(change_se_by_parts_ms(PLACES_MM, before, PLACES_MM, after, np.eye(3)))
+        told.append(parts_ms(PLACES_MM, before, PLACES_MM, after, np.eye(3)))
         changes.append(np.median(after) - np.median(before))
     assert 0.85 < np.sqrt(np.mean(np.square(told))) / np.std(changes) < most
 
@@ -165,13 +170,31 @@ def test_a_change_in_one_part_of_the_region_only_is_less_sure_than_one_everywher
     rng = np.random.default_rng(8)
     before, after = (80 + noise_ms(rng, 0) for _ in range(2))
     in_part = after + np.where(PLACES_MM[:, 0] < 8, 30, 0)
-    everywhere = change_se_by_parts_ms(PLACES_MM, before, PLACES_MM, after + 8, np.eye(3))
-    assert change_se_by_parts_ms(PLACES_MM, before, PLACES_MM, in_part, np.eye(3)) > 3 * everywhere
+    everywhere = parts_ms(PLACES_MM, before, PLACES_MM, after + 8, np.eye(3))
+    assert parts_ms(PLACES_MM, before, PLACES_MM, in_part, np.eye(3)) > 3 * everywhere
 
 
 def test_a_change_of_every_voxel_alike_is_sure():
     before = 80 + noise_ms(np.random.default_rng(9), 0)
-    assert change_se_by_parts_ms(PLACES_MM, before, PLACES_MM, before + 12, np.eye(3)) == pytest.approx(0, abs=1e-12)
+    assert parts_ms(PLACES_MM, before, PLACES_MM, before + 12, np.eye(3)) == pytest.approx(0, abs=1e-12)
+
+
+def test_a_change_of_every_voxel_by_the_same_share_is_sure_in_per_cent_and_not_in_ms():
+    before = 80 + noise_ms(np.random.default_rng(9), 0)
+    se_ms, se_pct = change_se_by_parts(PLACES_MM, before, PLACES_MM, 1.5 * before, np.eye(3))
+    assert se_pct == pytest.approx(0, abs=1e-9)
+    assert se_ms > 0.05
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 1.5])
+def test_parts_tell_the_error_of_the_percentage_however_large_the_change(factor):
+    rng = np.random.default_rng(7)
+    told, changes_pct = [], []
+    for _ in range(300):
+        before, after = 80 + noise_ms(rng, 0), 80 * factor + noise_ms(rng, 0)
+        told.append(change_se_by_parts(PLACES_MM, before, PLACES_MM, after, np.eye(3))[1])
+        changes_pct.append(100 * (np.median(after) / np.median(before) - 1))
+    assert 0.85 < np.sqrt(np.mean(np.square(told))) / np.std(changes_pct) < 1.2
 
 
 @given(
@@ -183,8 +206,8 @@ def test_turning_and_shifting_all_places_with_their_frame_leaves_the_error(turn,
     before, after = (80 + noise_ms(rng, 0) for _ in range(2))
     matrix = Rotation.from_euler("xyz", turn, degrees=True).as_matrix()
     places_mm = PLACES_MM @ matrix.T + shift_mm
-    one = change_se_by_parts_ms(PLACES_MM, before, PLACES_MM, after, np.eye(3))
-    assert change_se_by_parts_ms(places_mm, before, places_mm, after, matrix) == pytest.approx(one, rel=1e-9)
+    one = parts_ms(PLACES_MM, before, PLACES_MM, after, np.eye(3))
+    assert parts_ms(places_mm, before, places_mm, after, matrix) == pytest.approx(one, rel=1e-9)
 
 
 @given(seed=st.integers(0, 99))
@@ -192,23 +215,23 @@ def test_turning_and_shifting_all_places_with_their_frame_leaves_the_error(turn,
 def test_the_error_by_parts_does_not_know_the_order_of_voxels_and_is_the_same_both_ways(seed):
     rng = np.random.default_rng(seed)
     before, after = (80 + noise_ms(rng, 0) for _ in range(2))
-    one = change_se_by_parts_ms(PLACES_MM, before, PLACES_MM, after, np.eye(3))
+    one = parts_ms(PLACES_MM, before, PLACES_MM, after, np.eye(3))
     a, b = rng.permutation(before.size), rng.permutation(before.size)
-    shuffled = change_se_by_parts_ms(PLACES_MM[a], before[a], PLACES_MM[b], after[b], np.eye(3))
+    shuffled = parts_ms(PLACES_MM[a], before[a], PLACES_MM[b], after[b], np.eye(3))
     assert shuffled == pytest.approx(one, rel=1e-12)
-    assert change_se_by_parts_ms(PLACES_MM, after, PLACES_MM, before, np.eye(3)) == pytest.approx(one, rel=1e-12)
+    assert parts_ms(PLACES_MM, after, PLACES_MM, before, np.eye(3)) == pytest.approx(one, rel=1e-12)
 
 
 def test_a_region_of_one_slice_and_one_row_has_too_few_parts():
     row = PLACES_MM[(PLACES_MM[:, 0] == 0) & (PLACES_MM[:, 1] == 0)]
     values = np.linspace(50, 60, len(row))
-    assert math.isnan(change_se_by_parts_ms(row, values, row, values, np.eye(3)))
+    assert math.isnan(parts_ms(row, values, row, values, np.eye(3)))
 
 
 def test_two_slices_have_four_parts_and_an_error():
     two = PLACES_MM[PLACES_MM[:, 0] < 8]
     before, after = np.random.default_rng(10).normal(80, 5, (2, len(two)))
-    assert change_se_by_parts_ms(two, before, two, after, np.eye(3)) > 0
+    assert parts_ms(two, before, two, after, np.eye(3)) > 0
 
 
 # ------------------------------------------------------------------------------------------------ floor
@@ -265,7 +288,8 @@ errors_ms = st.floats(0, 50)
 
 def change(before: float = 80.0, after: float = 92.0, **fields) -> Change:
     """Return a change of a nucleus."""
-    known = {"noise_se_ms": 1.0, "place_se_ms": 2.0, "floor_ms": 0.0, "baseline_floor_ms": 0.0} | fields
+    known = {"noise_se_ms": 1.0, "baseline_noise_se_ms": 0.7, "place_se_ms": 2.0, "place_se_pct": 2.5}
+    known |= {"floor_ms": 0.0, "baseline_floor_ms": 0.0} | fields
     return Change(level="L4/L5", region="NP", baseline_t2_median_ms=before, followup_t2_median_ms=after, **known)
 
 
@@ -281,6 +305,34 @@ def test_of_noise_and_place_the_one_that_is_known_counts():
     assert change(noise_se_ms=1.5, place_se_ms=math.nan).se_ms == 1.5
     assert change(noise_se_ms=math.nan, place_se_ms=1.5).se_ms == 1.5
     assert math.isnan(change(noise_se_ms=math.nan, place_se_ms=math.nan).se_ms)
+    assert change(noise_se_ms=math.nan).se_pct == 2.5
+    assert change(place_se_pct=math.nan).se_pct == pytest.approx(100 / 80 * math.hypot(math.sqrt(0.51), 1.15 * 0.7))
+    assert math.isnan(change(noise_se_ms=math.nan, place_se_pct=math.nan).se_pct)
+
+
+@pytest.mark.parametrize(("before", "after"), [(60.0, 60.0), (60.0, 69.0), (60.0, 90.0), (120.0, 60.0)])
+def test_the_95_per_cent_interval_in_per_cent_holds_the_true_change_however_large_it_is(before, after):
+    rng = np.random.default_rng(13)
+    true_pct = 100 * (after / before - 1)
+    holds = []
+    for _ in range(10_000):  # each visit errs by 1 ms
+        known = {"noise_se_ms": math.sqrt(2), "baseline_noise_se_ms": 1.0}
+        measured = change(*rng.normal((before, after), 1.0), **known, place_se_ms=math.nan, place_se_pct=math.nan)
+        low, high = measured.interval_pct
+        holds.append(low <= true_pct <= high)
+    assert np.mean(holds) == pytest.approx(0.95, abs=0.015)
+
+
+@given(factor=st.floats(0.2, 5))
+def test_the_error_of_the_percentage_knows_no_unit_of_time(factor):
+    one = change(60.0, 90.0, noise_se_ms=3.0, baseline_noise_se_ms=2.0)
+    other = change(60 * factor, 90 * factor, noise_se_ms=3 * factor, baseline_noise_se_ms=2 * factor)
+    assert other.noise_se_pct == pytest.approx(one.noise_se_pct, rel=1e-9)
+
+
+def test_a_visit_without_error_leaves_that_of_the_other():
+    assert change(80.0, 120.0, noise_se_ms=2.0, baseline_noise_se_ms=0.0).noise_se_pct == pytest.approx(2.5)
+    assert change(80.0, 120.0, noise_se_ms=2.0, baseline_noise_se_ms=2.0).noise_se_pct == pytest.approx(3.75)
 
 
 def test_a_floor_that_is_not_known_leaves_no_total_and_says_so_in_both_units():
@@ -297,7 +349,7 @@ def test_an_error_without_a_source_makes_no_interval():
 
 @given(before=st.floats(1, 500), after=st.floats(1, 500), noise=errors_ms)
 def test_the_interval_lies_about_the_change_in_ms_and_in_per_cent(before, after, noise):
-    found = change(before, after, noise_se_ms=noise, place_se_ms=0.0)
+    found = change(before, after, noise_se_ms=noise, baseline_noise_se_ms=noise / 2, place_se_ms=0.0, place_se_pct=0.0)
     for (low, high), middle, se in (
         (found.interval_ms, found.change_ms, found.se_ms),
         (found.interval_pct, found.change_pct, found.se_pct),

@@ -116,7 +116,9 @@ def change_of(level, region="NP", roi="matched", rc_pct=11.0, **values) -> Chang
         "baseline_t2_median_ms": T2_MS[level],
         "followup_t2_median_ms": T2_MS[level] + CHANGE_MS[level],
         "noise_se_ms": 1.0,
+        "baseline_noise_se_ms": 0.7,
         "place_se_ms": 0.5,
+        "place_se_pct": 0.5,
         "floor_ms": 0.0,
         "baseline_floor_ms": 0.0,
         "repeatability": Repeatability(rc_pct=rc_pct, source="Belavy 2021"),
@@ -362,7 +364,7 @@ def test_the_legend_says_who_measured_the_repeatability(figure):
 def test_the_numbers_stand_beside_the_dots(figure):
     shown = words(rows(figure))
     assert "50.0 → 60.0" in shown
-    assert "+20.0 (+16.1 to +23.9)" in shown
+    assert "+20.0 (+15.7 to +24.3)" in shown
     assert "0.0 (−1.6 to +1.6)" in shown
 
 
@@ -384,7 +386,7 @@ def test_a_change_beyond_the_axis_is_an_arrow_at_its_edge(pair):
 
 
 def test_a_change_without_an_interval_is_a_dot_alone(pair):
-    bare = [change_of(level, noise_se_ms=np.nan, place_se_ms=np.nan) for level in LEVELS]
+    bare = [change_of(level, noise_se_ms=np.nan, place_se_ms=np.nan, place_se_pct=np.nan) for level in LEVELS]
     axes = rows(plot_change(*pair, match_of(), bare))
     assert len(dots(axes)) == 3
     assert "+20.0 (interval not known)" in words(axes)

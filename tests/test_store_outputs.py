@@ -632,7 +632,8 @@ def test_the_disc_table_tells_how_sure_mean_and_median_are():
 
 
 def test_the_error_in_per_cent_follows_from_the_table_of_changes():
-    known = {"noise_se_ms": 1.0, "place_se_ms": 2.0, "floor_ms": -0.5, "baseline_floor_ms": 1.5}
+    known = {"noise_se_ms": 4.0, "baseline_noise_se_ms": 2.5, "place_se_ms": 2.0, "place_se_pct": 2.25}
+    known |= {"floor_ms": -0.5, "baseline_floor_ms": 1.5}
     change = Change(level="L4/L5", region="NP", baseline_t2_median_ms=80.0, followup_t2_median_ms=92.0, **known)
     changed = ChangeRow(
         participant_id="sub-1", role="index", baseline_session_id="a", followup_session_id="b", change=change
@@ -642,7 +643,9 @@ def test_the_error_in_per_cent_follows_from_the_table_of_changes():
     before, after, floor, base = (
         float(row[name]) for name in ("baseline_t2_median_ms", "followup_t2_median_ms", "floor_ms", "baseline_floor_ms")
     )
-    scatter_pct = 100 * max(float(row["noise_se_ms"]), float(row["place_se_ms"])) / before
+    noise, before_noise = float(row["noise_se_ms"]), float(row["baseline_noise_se_ms"])
+    noise_pct = 100 / before * math.sqrt(noise**2 - before_noise**2 + (after / before * before_noise) ** 2)
+    scatter_pct = max(noise_pct, float(row["place_se_pct"]))
     floor_pct = 100 * after / before - 100 * (after - base - floor) / (before - base)
     assert float(row["se_pct"]) == pytest.approx(math.hypot(scatter_pct, floor_pct), abs=5e-4)
 

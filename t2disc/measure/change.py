@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from t2disc.errors import ArgumentInvalid
 from t2disc.measure.floor import median_floor_ms
-from t2disc.measure.parts import change_se_by_parts_ms
+from t2disc.measure.parts import change_se_by_parts
 from t2disc.measure.repeatability import Coefficient, literature_repeatability
 from t2disc.measure.uncertainty import median_se_ms
 from t2disc.model import (
@@ -45,7 +45,7 @@ def measure_changes(
         Regions on both grids, from :func:`t2disc.register.carry_regions`, or each visit's own.
     match
         Where the discs of the baseline lie at the follow-up; without it, or for a disc that it lacks, no part of the
-        region can be followed and ``place_se_ms`` is NaN.
+        region can be followed and ``place_se_ms`` and ``place_se_pct`` are NaN.
     repeatability
         Gives the repeatability coefficient of a level and region; the literature's when left out.
 
@@ -114,6 +114,8 @@ def _measure(
 ) -> Change:
     before = _sample(baseline, labels.baseline, level, region)
     after = _sample(followup, labels.followup, level, region)
+    before_se_ms = _noise_se_ms(before, baseline)
+    place_se_ms, place_se_pct = _place_se(before, after, match, level, baseline.affine)
     return Change(
         level=level,
         region=region,
@@ -122,8 +124,10 @@ def _measure(
         followup_n_used=after.t2_ms.size if level in labels.followup.levels else None,
         baseline_t2_median_ms=before.median_ms,
         followup_t2_median_ms=after.median_ms,
-        noise_se_ms=math.hypot(_noise_se_ms(before, baseline), _noise_se_ms(after, followup)),
-        place_se_ms=_place_se_ms(before, after, match, level, baseline.affine),
+        noise_se_ms=math.hypot(before_se_ms, _noise_se_ms(after, followup)),
+        baseline_noise_se_ms=before_se_ms,
+        place_se_ms=place_se_ms,
+        place_se_pct=place_se_pct,
         floor_ms=_floor_ms(after, followup) - _floor_ms(before, baseline),
         baseline_floor_ms=_floor_ms(before, baseline),
         repeatability=repeatability(level, region),
@@ -146,19 +150,19 @@ def _noise_se_ms(sample: _Sample, t2map: T2Map) -> float:
     return median_se_ms(sample.t2_ms, sample.t2_se_ms, voxels_per_sample=t2map.noise.voxels_per_sample)
 
 
-def _place_se_ms(
+def _place_se(
     before: _Sample, after: _Sample, match: VisitMatch | None, level: str, affine: NDArray[np.float64]
-) -> float:
-    """Return the error by parts, the follow-up's voxels carried to where they lie at the baseline."""
+) -> tuple[float, float]:
+    """Return the errors by parts, ms and %, the follow-up's voxels carried to where they lie at the baseline."""
     found = match.disc(level) if match else None
     if found is None or not (before.t2_ms.size and after.t2_ms.size):
-        return np.nan
+        return np.nan, np.nan
     back = np.linalg.inv(found.motion)
     carried_mm = after.places_mm @ back[:3, :3].T + back[:3, 3]
     axes = anatomical_axes(affine)
     frame = affine[:3, axes] / np.linalg.norm(affine[:3, axes], axis=0)
     frame *= np.where(np.diag(frame) < 0, -1.0, 1.0)  # a region is cut alike whichever way its voxels are counted
-    return change_se_by_parts_ms(before.places_mm, before.t2_ms, carried_mm, after.t2_ms, frame)
+    return change_se_by_parts(before.places_mm, before.t2_ms, carried_mm, after.t2_ms, frame)
 
 
 def _floor_ms(sample: _Sample, t2map: T2Map) -> float:

@@ -15,17 +15,18 @@ _LEAST_PARTS = 4
 _TIE_MM = 1e-3  # voxels of one row lie on one side of a cut through it, however their places were rounded
 
 
-def change_se_by_parts_ms(
+def change_se_by_parts(
     baseline_mm: Floats, baseline_t2_ms: Floats, followup_mm: Floats, followup_t2_ms: Floats, frame: Floats
-) -> float:
-    """Return the standard error of a change of the median, ms, from leaving out one part of the region at a time.
+) -> tuple[float, float]:
+    """Return the standard errors of a change of the median, ms and % of baseline, from leaving out one part at a time.
 
-    The region is cut into eight parts of the same tissue at both visits. With ``c_g`` the change without part ``g``::
+    The region is cut into eight parts of the same tissue at both visits. With ``c_g`` the change without part ``g``, in
+    ms or in %::
 
         se**2 = (G - 1) / G sum((c_g - mean(c))**2)
 
     Parts are large beside a voxel, so noise that neighbours share, tissue that differs from place to place and places
-    that do not quite correspond all count.
+    that do not quite correspond all count. Tissue that lengthens by a tenth everywhere varies in ms, and not in %.
 
     Parameters
     ----------
@@ -38,8 +39,8 @@ def change_se_by_parts_ms(
 
     Returns
     -------
-    float
-        NaN where fewer than four parts hold voxels.
+    tuple of float
+        ms, %; NaN where fewer than four parts hold voxels.
 
     Source: Künsch 1989, Ann Stat 17:1217 (jackknife over blocks).
     """
@@ -47,11 +48,20 @@ def change_se_by_parts_ms(
     before, after = (_part_of(places @ frame, cuts) for places in (baseline_mm, followup_mm))
     parts = np.union1d(before, after)
     if parts.size < _LEAST_PARTS:
-        return math.nan
-    without = [
-        _median_without(followup_t2_ms, after, part) - _median_without(baseline_t2_ms, before, part) for part in parts
-    ]
-    return math.sqrt((parts.size - 1) * float(np.var(without)))
+        return math.nan, math.nan
+    medians_ms = np.array(
+        [
+            (_median_without(baseline_t2_ms, before, part), _median_without(followup_t2_ms, after, part))
+            for part in parts
+        ]
+    )
+    changes_ms = medians_ms[:, 1] - medians_ms[:, 0]
+    return _jackknife_se(changes_ms), _jackknife_se(100 * changes_ms / medians_ms[:, 0])
+
+
+def _jackknife_se(without: Floats) -> float:
+    """Return the standard error of a statistic from its values without each part in turn."""
+    return math.sqrt((without.size - 1) * float(np.var(without)))
 
 
 def _cuts(places: Floats) -> tuple[Floats, Floats]:

@@ -160,8 +160,12 @@ class Change:
         Follow-up minus baseline, in ms and in % of baseline.
     noise_se_ms
         Standard error of ``change_ms`` from the voxels' own standard errors, neighbours' shared noise counted.
+    baseline_noise_se_ms
+        The baseline's part of it; the follow-up's is what is left in squares.
     place_se_ms
         Standard error of ``change_ms`` from how much it varies between parts of the region, noise included.
+    place_se_pct
+        That of ``change_pct``, from how much the percentage varies between the same parts.
     floor_ms
         How much of ``change_ms`` the noise floor of the magnitude signal is expected to make up. NaN, never 0, where it
         cannot be told at either visit: no total error and no interval are then told, ``noise_se_ms`` and
@@ -182,7 +186,9 @@ class Change:
     baseline_t2_median_ms: float = math.nan
     followup_t2_median_ms: float = math.nan
     noise_se_ms: float = math.nan
+    baseline_noise_se_ms: float = math.nan
     place_se_ms: float = math.nan
+    place_se_pct: float = math.nan
     floor_ms: float = math.nan
     baseline_floor_ms: float = math.nan
     repeatability: Repeatability = Repeatability()
@@ -207,7 +213,7 @@ class Change:
         ``se = sqrt(max(noise_se, place_se)**2 + floor**2)``; of noise and place, the one that is known counts.
         NaN where the floor is not known: scatter alone would be told as certainty.
         """
-        return math.hypot(self._scatter_ms, self.floor_ms)
+        return math.hypot(_greater(self.noise_se_ms, self.place_se_ms), self.floor_ms)
 
     @property
     def floor_pct(self) -> float:
@@ -217,15 +223,29 @@ class Change:
         return self.change_pct - 100 * (after_ms / before_ms - 1) if before_ms else math.nan
 
     @property
-    def se_pct(self) -> float:
-        """Standard error of ``change_pct``, % of baseline: as ``se_ms``, with the floor's part of the percentage."""
-        return math.hypot(self._per_cent(self._scatter_ms), self.floor_pct)
+    def noise_se_pct(self) -> float:
+        """Standard error of ``change_pct`` from the voxels' own: the baseline errs in the divisor, too.
+
+        With medians ``B`` and ``F`` and their errors, which are independent::
+
+            noise_se_pct = 100 / B sqrt(se_F**2 + (F / B)**2 se_B**2),    se_F**2 = noise_se_ms**2 - se_B**2
+
+        Source: Casella and Berger 2002, Statistical Inference, section 5.5.4 (delta method for a ratio).
+        """
+        if not self.baseline_t2_median_ms:
+            return math.nan
+        before_ms = self.baseline_noise_se_ms
+        after_ms = math.sqrt(max(self.noise_se_ms**2 - before_ms**2, 0.0))  # NaN stays NaN, as it comes first
+        return self._per_cent(math.hypot(after_ms, self.followup_t2_median_ms / self.baseline_t2_median_ms * before_ms))
 
     @property
-    def _scatter_ms(self) -> float:
-        """The greater of noise and place; the one that is known where one is."""
-        known_ms = [se for se in (self.noise_se_ms, self.place_se_ms) if not math.isnan(se)]
-        return max(known_ms, default=math.nan)
+    def se_pct(self) -> float:
+        """Standard error of ``change_pct``, % of baseline: the sources of ``se_ms``, as errors of the percentage.
+
+        ``se = sqrt(max(noise_se_pct, place_se_pct)**2 + floor_pct**2)``. It is not ``se_ms`` over the baseline: the
+        greater the follow-up is beside the baseline, the more the baseline's own error counts.
+        """
+        return math.hypot(_greater(self.noise_se_pct, self.place_se_pct), self.floor_pct)
 
     @property
     def interval_ms(self) -> tuple[float, float]:
@@ -246,3 +266,8 @@ class Change:
 
     def _per_cent(self, ms: float) -> float:
         return 100 * ms / self.baseline_t2_median_ms if self.baseline_t2_median_ms else math.nan
+
+
+def _greater(*errors: float) -> float:
+    """Return the greater of noise and place; the one that is known where one is."""
+    return max((se for se in errors if not math.isnan(se)), default=math.nan)

@@ -176,8 +176,13 @@ CHANGE_COLUMNS: tuple[Column[ChangeRow], ...] = (
     _changed("noise_se_ms", "Standard error by the voxels' own noise, that of neighbours being partly the same"),
     _changed("place_se_ms", "Standard error by leaving out one of eight parts of the region at a time"),
     _changed(
-        "se_pct", "Standard error of change_pct; the floor lengthens the baseline, and so the percentage, too", "%"
+        "se_pct",
+        "Standard error of change_pct, the baseline's own error in it; the floor lengthens the baseline, and so the "
+        "percentage, too",
+        "%",
     ),
+    _changed("baseline_noise_se_ms", "Part of noise_se_ms that is the baseline's; the follow-up's is left in squares"),
+    _changed("place_se_pct", "As place_se_ms, of change_pct", "%"),
     _changed(
         "floor_ms",
         "Part of the change that the noise floor of magnitude images is expected to make up; n/a where that cannot be "

@@ -16,7 +16,7 @@ from t2disc.model import Change, DiscMatch, DiscShape, Drift, MatchCode
 from t2disc.store.files import StoredFile, json_file
 from t2disc.store.trees import number, without_nan
 
-PAIR_RECORD_VERSION = 1
+PAIR_RECORD_VERSION = 2  # 1 had no error of the percentage by itself: such pairs are measured again
 _SUFFIX = "_desc-change_record.json"
 _FOLDER = "pairs"
 
