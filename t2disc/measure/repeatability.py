@@ -14,8 +14,8 @@ REPEATABILITY_FACTOR = 2.77
 
 Source: Bland and Altman 1996, BMJ 313:744.
 """
-LEAST_PAIRS = 10
-"""Fewer test-retest pairs do not replace the literature."""
+LEAST_PARTICIPANTS = 10
+"""Fewer people measured twice do not replace the literature: the discs of one are no people more."""
 _BELAVY = "Belavy 2021"
 _WCV_PCT: Mapping[str, float] = {"disc": 3.2, "NP": 4.3}  # whole disc: the upper end of 2.2-3.2 %
 _WCV_PCT_L5_S1: Mapping[str, float] = {"NP": 10.1}
@@ -56,39 +56,50 @@ def given_repeatability(rc_pct: Mapping[str, float]) -> Coefficient:
     return coefficient
 
 
-def measured_repeatability(retests: Sequence[Change], otherwise: Coefficient) -> Coefficient:
+def measured_repeatability(retests: Mapping[str, Sequence[Change]], otherwise: Coefficient) -> Coefficient:
     """Return coefficients from the study's own test-retest: pairs of visits between which nothing changed.
 
-    Of each region, over the discs of all pairs, with d the difference of the logarithms of both medians::
+    Of each region, over the discs of all participants, with d the difference of the logarithms of both medians::
 
         wCV = sqrt(mean(d**2) / 2)          rc = 100 (2.77 wCV)
 
-    A level with at least ten pairs has its own coefficient; the others share that of all levels, if it rests on ten.
+    A level measured twice in at least ten participants has its own coefficient; the others share that of all levels, if
+    ten participants are behind it. Participants count, not discs: those of one scan err together, so that two people
+    with five discs each tell about two people.
 
     Parameters
     ----------
     retests
-        Changes between the two visits of each pair, of one ``roi``.
+        Of each participant, the changes between the two visits, of one ``roi``.
     otherwise
-        What counts where there are too few pairs.
+        What counts where there are too few participants.
 
     Source: Bland and Altman 1996, BMJ 313:106 (logarithms where the error grows with the value).
     """
-    differences: dict[tuple[str, str], list[float]] = {}
-    for change in retests:
-        before_ms, after_ms = change.baseline_t2_median_ms, change.followup_t2_median_ms
-        if before_ms > 0 and after_ms > 0:
-            differences.setdefault((change.level, change.region), []).append(math.log(after_ms / before_ms))
+    differences: dict[tuple[str, str], list[tuple[str, float]]] = {}
+    for participant, changes in retests.items():
+        for change in changes:
+            before_ms, after_ms = change.baseline_t2_median_ms, change.followup_t2_median_ms
+            if before_ms > 0 and after_ms > 0:
+                found = differences.setdefault((change.level, change.region), [])
+                found.append((participant, math.log(after_ms / before_ms)))
 
     def coefficient(level: str, region: str) -> Repeatability:
         own = differences.get((level, region), [])
-        pooled = [d for (_, other), found in differences.items() if other == region for d in found]
-        for found in (own, pooled):
-            if len(found) >= LEAST_PAIRS:
-                wcv = math.sqrt(float(np.mean(np.square(found))) / 2)
+        pooled = [pair for (_, other), pairs in differences.items() if other == region for pair in pairs]
+        for pairs in (own, pooled):
+            n_participants = len({participant for participant, _ in pairs})
+            if n_participants >= LEAST_PARTICIPANTS:
                 return Repeatability(
-                    rc_pct=100 * REPEATABILITY_FACTOR * wcv, source="test-retest of this study", n_pairs=len(found)
+                    rc_pct=100 * REPEATABILITY_FACTOR * _within_subject_sd([d for _, d in pairs]),
+                    source="test-retest of this study",
+                    n_participants=n_participants,
+                    n_pairs=len(pairs),
                 )
         return otherwise(level, region)
 
     return coefficient
+
+
+def _within_subject_sd(differences: Sequence[float]) -> float:
+    return math.sqrt(float(np.mean(np.square(differences))) / 2)

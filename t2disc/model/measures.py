@@ -134,11 +134,12 @@ class Repeatability:
     """What measuring twice gives: the difference that 95 % of pairs without a true change stay below.
 
     ``rc_pct`` is the repeatability coefficient in % of the baseline, NaN where nobody has measured it; ``source`` says
-    who has; ``n_pairs`` the pairs behind it, where they are known.
+    who has. Behind those of the study itself are ``n_pairs`` discs measured twice, of ``n_participants``.
     """
 
     rc_pct: float = math.nan
     source: str = ""
+    n_participants: int | None = None
     n_pairs: int | None = None
 
 

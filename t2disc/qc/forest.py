@@ -237,4 +237,4 @@ def _band_mark(repeatabilities: Sequence[Repeatability]) -> Artist:
 
 
 def _source(one: Repeatability) -> str:
-    return one.source if one.n_pairs is None else f"{one.source}, {one.n_pairs} pairs"
+    return one.source if one.n_participants is None else f"{one.source}, {one.n_participants} participants"

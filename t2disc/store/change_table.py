@@ -200,6 +200,16 @@ CHANGE_COLUMNS: tuple[Column[ChangeRow], ...] = (
     ),
     Column("rc_source", "Where the coefficient comes from", lambda row: row.change.repeatability.source),
     Column(
+        "rc_n_participants",
+        "Participants measured twice behind the study's own coefficient, ten or more; n/a for others",
+        lambda row: row.change.repeatability.n_participants,
+    ),
+    Column(
+        "rc_n_pairs",
+        "Discs measured twice behind it, those of one participant counted one by one; n/a for others",
+        lambda row: row.change.repeatability.n_pairs,
+    ),
+    Column(
         "exceeds_rc",
         "Whether the change is greater than measuring twice would give",
         lambda row: _yes_no(row.change.exceeds_rc),

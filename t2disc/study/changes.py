@@ -42,13 +42,11 @@ def study_repeatability(
     if settings is None or settings.retest_visit is None:
         return known
     name = plain_session(settings.retest_visit)  # whatever its case, as in visit_order
-    retests = [
-        change
-        for pair in pairs
-        if plain_session(pair.followup_session_id) == name and pair.is_matched
-        for change in pair.changes
-        if change.roi == "matched" and not pair.codes(change.level)
-    ]
+    retests: dict[str, list[Change]] = {}
+    for pair in pairs:
+        if plain_session(pair.followup_session_id) == name and pair.is_matched:
+            sound = (c for c in pair.changes if c.roi == "matched" and not pair.codes(c.level))
+            retests.setdefault(pair.participant_id, []).extend(sound)
     return measured_repeatability(retests, known)
 
 
