@@ -185,6 +185,56 @@ def test_facts_of_a_sidecar_that_are_null_or_under_the_derivatives_name_are_unde
     assert (facts.software, facts.repetition_time_ms) == (None, 1500.0)
 
 
+def rewrite_header(folder: Path, change) -> Path:
+    for path in folder.glob("*.nii.gz"):
+        image = nib.load(path)
+        changed = nib.Nifti1Image(np.asarray(image.dataobj), *change(image.affine, image.header))
+        nib.save(changed, path)
+    return folder
+
+
+@pytest.mark.parametrize(("unit", "per_mm"), [("meter", 1e-3), ("micron", 1e3), ("mm", 1.0), ("unknown", 1.0)])
+def test_the_unit_of_length_is_that_of_the_header(tmp_path, unit, per_mm):
+    """The same volume, its affine in metres or microns, lies where it did: nothing is guessed from a magnitude."""
+
+    def in_unit(affine, header):
+        header.set_xyzt_units(unit, "sec")
+        return np.diag([per_mm, per_mm, per_mm, 1]) @ affine, header
+
+    stack = load_stack(rewrite_header(write_echoes(tmp_path), in_unit))
+    np.testing.assert_allclose(stack.affine, AFFINE, rtol=1e-5)
+    assert stack.acquisition.voxel_size_mm == (0.5, 0.5, 4.0)
+
+
+def test_a_unit_of_length_that_nifti_does_not_know_is_refused_by_its_code(tmp_path):
+    folder = write_echoes(tmp_path)
+    for path in folder.glob("*.nii.gz"):
+        content = bytearray(gzip.decompress(path.read_bytes()))
+        content[123] = 5  # xyzt_units
+        path.write_bytes(gzip.compress(content))
+    with pytest.raises(T2DiscError, match=r"nifti-unreadable.*code 5"):
+        load_stack(folder)
+
+
+def sheared(axis: int, towards: int, share: float) -> np.ndarray:
+    affine = AFFINE.copy()
+    step = affine[:3, towards] / np.linalg.norm(affine[:3, towards])
+    affine[:3, axis] += share * np.linalg.norm(affine[:3, axis]) * step
+    return affine
+
+
+@pytest.mark.parametrize("axes", [(2, 0), (2, 1), (1, 0)], ids=["slices-along-x", "slices-along-y", "in-plane"])
+def test_a_volume_that_leans_is_refused_as_the_same_dicom_is(tmp_path, axes):
+    for share, is_refused in ((0.1, True), (0.004, False)):
+        folder = rewrite_header(
+            write_echoes(tmp_path / str(share)), lambda _, __, share=share: (sheared(*axes, share), None)
+        )
+        if is_refused:
+            assert code_of(folder) == "slices-sheared"
+        else:
+            assert load_stack(folder).shape == SHAPE
+
+
 def write_labels(folder: Path, rows: str = "index\tname\n1\tL4/L5\n2\tL5/S1\n") -> Path:
     values = np.zeros(SHAPE, np.uint8)
     values[4:8, 4:6], values[4:8, 8:10] = 2, 1

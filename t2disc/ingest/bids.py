@@ -35,6 +35,7 @@ from t2disc.errors import (
 from t2disc.ingest.elements import real_date, real_time
 from t2disc.ingest.facts import plain, unit_vector
 from t2disc.ingest.frametype import sequence, vendor
+from t2disc.ingest.grid import check_affine
 from t2disc.ingest.nifti import read_volume
 from t2disc.model import Acquisition, EchoStack, Inventory, LeftOut
 from t2disc.model.grids import corner_distance_mm
@@ -91,12 +92,13 @@ def load_echoes(files: Sequence[Path], settings: IngestSettings | None, *, requi
         When a sidecar does not give its echo time.
     SeveralMultiEchoSeries, SeriesNotFound, NoMultiEchoSeries, GradientEcho, SequenceUnknown
         When the files are of several acquisitions, of one echo, or of no spin echo.
-    NiftiUnreadable, GridMismatch, GeometryMissing
-        When the volumes cannot be read or do not lie on one grid.
+    NiftiUnreadable, GridMismatch, GeometryMissing, SlicesSheared
+        When the volumes cannot be read, do not lie on one grid, or lie on one that leans.
     """
     series = _choose(files, settings, require_spin_echo=require_spin_echo)
     echoes = series.echoes
     first, affine = read_volume(echoes[0].path)
+    check_affine(affine, first.shape)
     signal = np.empty((len(echoes), *first.shape[::-1]), np.float32).transpose(3, 2, 1, 0)
     signal[..., 0] = first
     for e, echo in enumerate(echoes[1:], start=1):

@@ -36,6 +36,7 @@ from t2disc.ingest.series import ECHO_TIME_TOLERANCE_MS, Group, distinct
 _SAME_SLICE_MM = 0.1  # planes closer than this along the normal are one slice
 _STEP_NOTED, _STEP_REFUSED = 0.01, 0.05  # deviation of one slice step from the median step
 _SHEAR_REFUSED = 0.02  # in-plane drift per mm along the normal
+_SKEW_REFUSED = 1e-2  # cosine between rows and columns, and deviation of a direction from length 1
 _MAX_MATRIX = 4096  # rows or columns; clinical MR stays below 1024
 _MAX_VALUES = 1 << 30  # of one stack: 4 GiB as float32
 
@@ -113,7 +114,8 @@ def check_geometry(frames: Sequence[Frame]) -> None:
     if lost:
         raise GeometryMissing(f"{lost} of {len(frames)} images without position, orientation or pixel spacing")
     row, column = _directions(planes[0])
-    if abs(np.linalg.norm(row) - 1) > 1e-2 or abs(np.linalg.norm(column) - 1) > 1e-2 or abs(row @ column) > 1e-2:
+    lengths = np.array([np.linalg.norm(row), np.linalg.norm(column)])
+    if (np.abs(lengths - 1) > _SKEW_REFUSED).any() or abs(row @ column) > _SKEW_REFUSED:
         raise GeometryMissing("an image orientation whose directions are not at right angles and of length 1")
     if min(planes[0].spacing_mm or (0,)) <= 0:
         raise GeometryMissing("a pixel spacing that is not above 0 mm")
@@ -250,11 +252,37 @@ def _straight_stack(ordered: Sequence[Sequence[Frame]], normal: NDArray[np.float
     corners = np.array([[frame.plane.position_mm for frame in echo] for echo in ordered])  # (E, Z, 3)
     if np.abs(corners - corners[0]).max() > _SAME_SLICE_MM:
         raise GridMismatch(f"echoes displaced by up to {np.abs(corners - corners[0]).max():.3g} mm")
-    relative = corners[0] - corners[0, 0]
+    _upright(corners[0] - corners[0, 0], normal)
+
+
+def _upright(relative: NDArray[np.float64], normal: NDArray[np.float64]) -> None:
+    """Refuse slices ``(Z, 3)``, mm from the first, that lie beside their common normal."""
     depth = relative @ normal
     drift = np.linalg.norm(relative - depth[:, None] * normal, axis=1)
     if (drift > _SHEAR_REFUSED * np.abs(depth) + _SAME_SLICE_MM).any():
         raise SlicesSheared(f"slices displaced in their plane by up to {drift.max():.3g} mm")
+
+
+def check_affine(affine: NDArray[np.float64], shape: tuple[int, int, int]) -> None:
+    """Refuse the affine ``(4, 4)`` of a whole volume ``(X, Y, Z)`` under the rules that hold for loose planes.
+
+    Raises
+    ------
+    GeometryMissing
+        ``geometry-missing``: numbers that are not finite, or axes that span no volume.
+    SlicesSheared
+        ``slices-sheared``: slices that lie beside their normal, or rows and columns that are not at right angles.
+    """
+    axes = affine[:3, :3]
+    lengths = np.linalg.norm(axes, axis=0)
+    if not (np.isfinite(affine).all() and lengths.min() > 0):
+        raise GeometryMissing("voxel axes of no length, or not finite", expected="an affine to patient coordinates")
+    row, column, _ = (axes / lengths).T
+    if abs(row @ column) > _SKEW_REFUSED:
+        angle_deg = np.degrees(np.arccos(np.clip(row @ column, -1, 1)))
+        raise SlicesSheared(f"rows and columns at {angle_deg:.3g} degrees", expected="rows and columns at right angles")
+    normal = np.cross(row, column)
+    _upright(np.arange(max(shape[2], 2))[:, None] * axes[:, 2], normal / np.linalg.norm(normal))
 
 
 def _affine(slices: Sequence[Frame]) -> NDArray[np.float64]:

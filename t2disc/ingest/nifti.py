@@ -20,15 +20,21 @@ _HEADER_BYTES = 1 << 16
 _MAX_BYTES = 1 << 32  # of one volume, uncompressed
 _EXTRA_BYTES = 1 << 20  # header extensions
 _GZIP = zlib.MAX_WBITS | 16
+_MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # xyzt_units: unknown (mm by convention), metre, mm, micron
 
 
 def read_volume(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """Return the values ``(X, Y, Z)`` and the affine ``(4, 4)`` to RAS+ mm of one NIfTI file.
 
+    Metres and microns become mm; where the header names no unit, numbers are mm by convention.
+
+    Source: NIfTI-1, field ``xyzt_units``, spatial codes 0 to 3.
+
     Raises
     ------
     NiftiUnreadable
-        ``nifti-unreadable``: no NIfTI, cut short, wrong check sum, or larger than its header says.
+        ``nifti-unreadable``: no NIfTI, cut short, wrong check sum, larger than its header says, or in a unit of length
+        that NIfTI does not know.
     GeometryMissing
         ``geometry-missing``: neither sform nor qform is set.
     """
@@ -83,4 +89,13 @@ def _parse(content: bytes) -> tuple[NDArray[Any], NDArray[np.float64]]:
         values = values[..., 0]
     if values.ndim != 3 or values.dtype.kind not in "iuf":
         raise NiftiUnreadable(f"{values.dtype} values of shape {values.shape}", expected="one volume of real numbers")
-    return values, np.asarray(image.affine, np.float64)
+    return values, _in_mm(np.array(image.affine, np.float64), int(image.header["xyzt_units"]))
+
+
+def _in_mm(affine: NDArray[np.float64], xyzt_units: int) -> NDArray[np.float64]:
+    """Return an affine in the header's unit of length as one in mm."""
+    unit = xyzt_units & 7
+    if unit not in _MM_PER_UNIT:
+        raise NiftiUnreadable(f"a unit of length of code {unit}", expected="metres, mm or microns (xyzt_units)")
+    affine[:3] *= _MM_PER_UNIT[unit]
+    return affine
