@@ -21,7 +21,7 @@ from t2disc.cli.app import app
 from t2disc.errors import LabelsRepeated
 from t2disc.model import Visit
 from t2disc.model.labels import LabelSource
-from t2disc.model.protocol import IngestSettings, Protocol, RegisterSettings, SegmentSettings
+from t2disc.model.protocol import FitSettings, IngestSettings, Protocol, RegisterSettings, SegmentSettings
 from t2disc.model.review import ReviewCode
 from t2disc.segment import find_discs
 from t2disc.study import LabelFolders, correction_warnings, corrections_folder, label_warnings, visit_basis
@@ -415,6 +415,30 @@ def test_each_check_sum_tells_its_own_change(folder):
     before = basis()
     copy(next((folder / "P1" / "baseline" / "scan").iterdir()), folder / "P1" / "baseline" / "scan" / "twice")
     assert changed(before, basis()) == ["images_sha256"]
+
+
+def test_a_model_that_is_compared_with_itself_changes_nothing(folder):
+    """The default compares nothing, and so does ``--models mono``."""
+
+    def basis(model: str, *compare: str) -> object:
+        return visit_basis(visit(folder), Protocol(fit=FitSettings(model=model, compare=compare)), LabelFolders())
+
+    assert basis("mono") == basis("mono", "mono")
+    assert basis("mono", "epg") == basis("mono", "mono", "epg", "epg")
+    assert basis("mono") != basis("mono", "epg")
+    assert basis("mono", "epg") != basis("epg", "mono")
+
+
+def test_naming_the_model_of_the_maps_measures_nothing_again_and_records_no_other_settings(folder):
+    assert fit(folder).exit_code == 0
+    before, written = stats(folder.parent / "out" / "sub-P1"), tree(folder.parent / "out" / "sub-P1")
+    again = fit(folder, "--models", "mono")
+    assert again.exit_code == 0
+    assert "other settings" not in again.stderr
+    assert stats(folder.parent / "out" / "sub-P1") == before
+    rmtree(folder.parent / "out")
+    assert fit(folder, "--models", "mono").exit_code == 0
+    assert tree(folder.parent / "out" / "sub-P1") == written
 
 
 def test_names_that_bids_gives_a_meaning_count(tmp_path):

@@ -79,7 +79,10 @@ def _of_labels(visit: Visit, folders: LabelFolders) -> str:
 
 
 def _of_settings(protocol: Protocol, *, include: set[str] | None = None, exclude: set[str] | None = None) -> str:
+    """Return the check sum of some tables of a protocol; whatever means the same has the same."""
     settings = protocol.model_dump(mode="json", include=include, exclude=exclude)
+    if "fit" in settings:
+        settings["fit"]["compare"] = list(protocol.fit.others)  # the model of the maps is not compared with itself
     return _of_all((json.dumps(settings, sort_keys=True),))
 
 

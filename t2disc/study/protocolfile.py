@@ -45,7 +45,8 @@ def read_protocol(path: Path | None, *, model: str | None = None, models: Sequen
     asked: dict[str, object] = {"model": models[0], "compare": tuple(models)} if models else {}
     if model is not None:
         asked["model"] = model
-    protocol = protocol.model_copy(update={"fit": protocol.fit.model_copy(update=asked)})
+    fit = protocol.fit.model_copy(update=asked)
+    protocol = protocol.model_copy(update={"fit": fit.model_copy(update={"compare": fit.others})})
     for name in (protocol.fit.model, *protocol.fit.compare):
         find_model(name)
     return protocol
