@@ -9,7 +9,7 @@ import pytest
 
 from t2disc.errors import ArgumentInvalid, ModelUnknown
 from t2disc.fit import estimate_sigma, fit_t2, fit_voxels
-from t2disc.model import EchoStack, Flag, T2Map
+from t2disc.model import EchoStack, Flag, NoiseEstimate, T2Map
 
 TE = 10.0 * np.arange(1, 9)
 
@@ -82,6 +82,23 @@ def test_nothing_to_estimate_sigma_from_is_said():
         assert noise.method == "none"
         assert np.isnan(noise.sigma)
         assert (fit_t2(stack).flag != Flag.OK).all()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"sigma": 50.0, "noise": NoiseEstimate(sigma=10.0, method="given")},
+        {"sigma": 50.0, "noise": "background"},
+        {"sigma": 50.0, "noise": "foo"},
+        {"noise": "foo"},
+        {"noise": None},
+        {"noise": 12.0},
+    ],
+    ids=["two-sigmas", "given-and-estimated", "given-and-nonsense", "nonsense", "none", "number"],
+)
+def test_sigma_is_told_once_and_its_source_is_one_that_there_is(told):
+    with pytest.raises(ArgumentInvalid, match=r"\[argument-invalid\] found .*(sigma|noise)"):
+        fit_t2(stack_of(np.ones((2, 2, 2, 8))), **told)
 
 
 # ------------------------------------------------------------------------------------------------ maps

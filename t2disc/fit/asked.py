@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from t2disc.errors import ArgumentInvalid
 from t2disc.fit.epgtable import B1_GIVEN
-from t2disc.model import EchoChoice
+from t2disc.fit.noise import SOURCES
+from t2disc.model import EchoChoice, NoiseEstimate
 
 
 def voxel_signals(signal: Any) -> NDArray[Any]:
@@ -40,6 +41,16 @@ def checked_sigma(sigma: float | None) -> float | None:
     if sigma is not None and not (np.isfinite(sigma) and sigma > 0):
         raise ArgumentInvalid(f"sigma={sigma}", expected="a noise level above 0, or None where it is not known")
     return sigma
+
+
+def checked_noise(noise: str | NoiseEstimate, sigma: float | None) -> str | NoiseEstimate:
+    """Return where sigma is to come from; where it is given, nothing else may say so too."""
+    if not isinstance(noise, NoiseEstimate) and not (isinstance(noise, str) and noise in SOURCES):
+        raise ArgumentInvalid(f"noise={noise!r}", expected=f"one of {', '.join(SOURCES)}, or a NoiseEstimate")
+    if sigma is not None and noise != "auto":
+        told = f"of sigma={noise.sigma:g}" if isinstance(noise, NoiseEstimate) else repr(noise)
+        raise ArgumentInvalid(f"sigma={sigma:g} and noise {told}", expected="one of them")
+    return noise
 
 
 def checked_mask(mask: Any, shape: tuple[int, int, int]) -> NDArray[np.bool_] | None:

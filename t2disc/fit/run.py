@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from t2disc.errors import ArgumentInvalid, NoiseUnknown
-from t2disc.fit.asked import checked_b1, checked_mask, checked_sigma, voxel_signals, with_skipped
+from t2disc.fit.asked import checked_b1, checked_mask, checked_noise, checked_sigma, voxel_signals, with_skipped
 from t2disc.fit.backend import LARGE_BLOCK, Backend
 from t2disc.fit.blocks import Fitter, Planes, Values, as_slice, memory_order, slabs
 from t2disc.fit.correlation import estimate_design_effect
@@ -135,7 +135,7 @@ def fit_t2(
         Noise standard deviation in signal units, where it is known; else it is estimated.
     noise
         Where sigma is estimated: ``auto`` (the background, else the residual), ``background`` or ``residual``; or the
-        estimate of an earlier fit to the same stack.
+        estimate of an earlier fit to the same stack. Not together with ``sigma``.
     b1
         ``(X, Y, Z)`` B1 over nominal, for ``epg`` models; NaN leaves a voxel without T2.
     skip_first, echoes, min_snr, options, n_threads, backend, device
@@ -154,7 +154,8 @@ def fit_t2(
     NoiseUnknown
         ``noise-unknown``: a model or a rule that needs sigma, and nothing in the volume that tells it.
     ArgumentInvalid
-        ``argument-invalid``: a mask that is not one of 0 and 1 on the stack's grid, or fewer than 2 echoes left.
+        ``argument-invalid``: a mask that is not one of 0 and 1 on the stack's grid, fewer than 2 echoes left, or sigma
+        told twice.
     TrainUnsuited
         ``train-unsuited``: echo times that the model cannot be fitted to.
     """
@@ -162,7 +163,8 @@ def fit_t2(
     train = echo_train(stack.echo_times_ms, n_signals=stack.n_echoes, echoes=echoes)
     chosen, arrays = find_model(model), Backend(backend, device)
     inside, known_b1 = checked_mask(mask, stack.shape), checked_b1(b1, stack.shape)
-    found = _noise(stack, checked_sigma(sigma), noise, options)
+    known_sigma = checked_sigma(sigma)
+    found = _noise(stack, known_sigma, checked_noise(noise, known_sigma), options)
     problem = Problem(
         train=train,
         width=_block(chosen, arrays),
