@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from t2disc.errors import ArgumentInvalid, ModelUnknown
-from t2disc.fit import fit_voxels, model_names, register_model, t2_interval_ms
+from t2disc.fit import fit_t2, fit_voxels, judge_fit, model_names, register_model, t2_interval_ms
 from t2disc.fit.models import BlockFit
-from t2disc.model import Flag
+from t2disc.model import EchoChoice, EchoStack, Flag
 
 TE = 10.0 * np.arange(1, 9)
 GOOD = 1000.0 * np.exp(-TE / 80.0)
@@ -95,7 +95,18 @@ def test_no_voxels_give_empty_results():
         pytest.param([GOOD], TE, {"skip_first": -1}, id="skip-negative"),
         pytest.param([GOOD], TE, {"sigma": 0.0}, id="sigma-zero"),
         pytest.param([GOOD], TE, {"sigma": np.nan}, id="sigma-nan"),
+        pytest.param([GOOD], TE, {"sigma": "a"}, id="sigma-text"),
+        pytest.param([GOOD], TE, {"sigma": np.full(8, 2.0)}, id="sigma-array"),
         pytest.param([GOOD], TE, {"min_snr": -1.0}, id="min-snr-negative"),
+        pytest.param([GOOD], TE, {"min_snr": "a"}, id="min-snr-text"),
+        pytest.param([GOOD], TE, {"skip_first": 1.5}, id="skip-in-part"),
+        pytest.param([GOOD], TE, {"n_threads": -3}, id="threads-negative"),
+        pytest.param([GOOD], TE, {"n_threads": 1.5}, id="threads-in-part"),
+        pytest.param([GOOD], TE, {"echoes": [1, 2, 3]}, id="echoes-list"),
+        pytest.param([GOOD], TE, {"options": {"t1_ms": 900}}, id="options-dict"),
+        pytest.param([GOOD], TE, {"model": "epg", "b1": ["a"]}, id="b1-text"),
+        pytest.param([GOOD], "abc", {}, id="times-text"),
+        pytest.param([GOOD, GOOD[:-1]], TE, {}, id="ragged"),
         pytest.param([GOOD * 1j], TE, {}, id="complex"),
     ],
 )
@@ -104,6 +115,44 @@ def test_wrong_calls_are_refused(signal, te, options):
         fit_voxels(signal, te, **options)
     assert refused.value.code == "argument-invalid"
     assert refused.value.expected
+
+
+@pytest.mark.parametrize("rule", [{"skip_first": 1.5}, {"numbers": (1, 2.5)}, {"numbers": 3}, {"drop_below": "a"}])
+def test_a_rule_that_is_no_rule_is_refused(rule):
+    with pytest.raises(ArgumentInvalid):
+        EchoChoice(**rule)
+
+
+@pytest.mark.parametrize("wanted", [{}, {"options": {"t1_ms": 900}}, {"echoes": [1, 2, 3]}, {"n_threads": 0}])
+def test_a_map_is_made_of_a_stack_alone_and_of_what_was_meant(wanted):
+    stack = EchoStack(signal=np.tile(GOOD, (2, 2, 2, 1)), echo_times_ms=TE, affine=np.eye(4))
+    with pytest.raises(ArgumentInvalid):
+        fit_t2(stack if wanted else stack.signal, **wanted)
+
+
+def test_an_echo_that_is_masked_is_missing_and_not_what_lies_under_the_mask():
+    masked = np.ma.masked_array([GOOD, GOOD], mask=np.eye(8, dtype=bool)[:2])
+    for kind in (np.float32, np.float64, np.int16):
+        fit = fit_voxels(masked.astype(kind), TE, skip_first=1)
+        assert fit.flag.tolist() == [Flag.OK, Flag.NOT_FINITE]
+    stack = EchoStack(signal=masked.reshape(1, 1, 2, 8), echo_times_ms=TE, affine=np.eye(4))
+    assert fit_t2(stack, skip_first=1).flag.ravel().tolist() == [Flag.OK, Flag.NOT_FINITE]
+    with pytest.raises(ArgumentInvalid, match="masked"):
+        fit_t2(stack, np.ma.masked_array(np.ones((1, 1, 2), bool), mask=[[[True, False]]]))
+
+
+@pytest.mark.parametrize("n_echoes", [255, 256, 300])
+def test_trains_of_any_length_count_their_echoes(n_echoes):
+    te = 1.0 * np.arange(1, n_echoes + 1)
+    signal = 1000 * np.exp(-te / 80.0) + 2 * np.cos(te)
+    fit = fit_voxels([signal], te)
+    assert (fit.n_echoes[0], fit.degrees_of_freedom[0]) == (n_echoes, n_echoes - 2)
+    assert fit.t2_ms[0] == pytest.approx(80, rel=0.02)
+    stack = EchoStack(signal=np.tile(signal, (2, 2, 2, 1)), echo_times_ms=te, affine=np.eye(4))
+    t2map = fit_t2(stack, sigma=1e-3, echoes=EchoChoice(drop_below=1.0))
+    assert (t2map.n_echoes == n_echoes).all()
+    assert (judge_fit(stack, t2map).degrees_of_freedom == n_echoes - 2).all()
+    assert t2map.n_echoes.dtype == (np.uint8 if n_echoes <= 255 else np.uint16)
 
 
 def test_an_unknown_model_is_refused_with_the_names_of_the_known_ones():

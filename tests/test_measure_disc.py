@@ -64,6 +64,19 @@ def random_t2_ms(seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).uniform(30, 150, SHAPE).astype(np.float32)
 
 
+@pytest.mark.parametrize("spelling", ["L4-L5", "l4l5", "L4_L5", "L4/L5"])
+def test_a_disc_answers_to_the_spellings_that_label_tables_may_have(spelling):
+    np.testing.assert_array_equal(make_discs().mask(spelling, "NP"), make_discs().mask("L4/L5", "NP"))
+    assert DiscLabels.value_of(spelling) == 5
+
+
+@pytest.mark.parametrize("name", ["L9", "L4/S1", "", None, 5])
+def test_what_names_no_disc_is_refused(name):
+    for asked in (DiscLabels.value_of, make_discs().mask):
+        with pytest.raises(ArgumentInvalid, match=r"one of T12/L1, .*L5/S1"):
+            asked(name)
+
+
 # ------------------------------------------------------------------------------------------------ numbers
 def test_each_level_and_region_has_one_row_from_superior_to_inferior():
     measures = measure_discs(make_map(random_t2_ms()), make_discs())

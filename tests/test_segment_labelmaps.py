@@ -61,6 +61,12 @@ def test_labels_on_the_stacks_own_grid_are_copied():
     assert discs.levels == LEVELS
 
 
+def test_labels_that_were_not_loaded_and_what_is_no_stack_are_refused():
+    for wrong in ((stack_on(), "labels_dseg.nii.gz"), (stack_on().signal, labels_on()), (None, None)):
+        with pytest.raises(errors.ArgumentInvalid, match=r"as load_(labels|stack) returns it"):
+            find_discs(*wrong)
+
+
 def test_without_labels_no_disc_is_labelled():
     discs = find_discs(stack_on())
     assert discs.levels == ()

@@ -1,4 +1,4 @@
-"""What a caller asked of a fit, checked: signals, echoes, noise level, mask, B1.
+"""What a caller asked of a fit, checked: signals, echoes, noise level, mask, B1, options.
 
 Each refusal is an ``ArgumentInvalid`` (``argument-invalid``).
 """
@@ -14,12 +14,17 @@ from numpy.typing import NDArray
 from t2disc.errors import ArgumentInvalid
 from t2disc.fit.epgtable import B1_GIVEN
 from t2disc.fit.noise import SOURCES
-from t2disc.model import EchoChoice, NoiseEstimate
+from t2disc.model import EchoChoice, EchoStack, ModelOptions, NoiseEstimate
+from t2disc.model._arrays import unmasked
+from t2disc.model.fitting import is_finite_number, is_whole_number
 
 
 def voxel_signals(signal: Any) -> NDArray[Any]:
-    """Return signals as an array ``(V, E)`` of real numbers, of whatever type they are."""
-    values = np.asarray(signal)
+    """Return signals as an array ``(V, E)`` of real numbers, of whatever type they are; masked echoes are NaN."""
+    try:
+        values = np.asarray(unmasked(signal, "signal"))
+    except ValueError as error:
+        raise ArgumentInvalid("voxels of different lengths", expected="(V, E): voxels by echoes") from error
     if values.dtype.kind not in "fiub":
         raise ArgumentInvalid(f"signal of type {values.dtype}", expected="real numbers: the magnitude signal")
     if values.ndim != 2:
@@ -27,8 +32,36 @@ def voxel_signals(signal: Any) -> NDArray[Any]:
     return values
 
 
+def require_stack(stack: object) -> None:
+    """Refuse what is no stack: an array does not tell its echo times and where it lies."""
+    if not isinstance(stack, EchoStack):
+        raise ArgumentInvalid(
+            f"{type(stack).__name__} in place of a stack",
+            expected="an EchoStack, as load_stack returns it",
+            todo="load the visit with load_stack; of a list of voxels fit_voxels(signal, echo_times_ms) makes T2",
+        )
+
+
+def checked_options(options: object) -> ModelOptions:
+    """Return what models assume."""
+    if not isinstance(options, ModelOptions):
+        raise ArgumentInvalid(f"options of type {type(options).__name__}", expected="ModelOptions(t1_ms=..., ...)")
+    return options
+
+
+def checked_threads(n_threads: int) -> int:
+    """Return the number of threads."""
+    if not (is_whole_number(n_threads) and n_threads >= 1):
+        raise ArgumentInvalid(f"n_threads={n_threads!r}", expected="1 or more threads")
+    return n_threads
+
+
 def with_skipped(echoes: EchoChoice, skip_first: int) -> EchoChoice:
     """Return the rule with ``skip_first`` taken into it; where both say it, they must agree."""
+    if not isinstance(echoes, EchoChoice):
+        raise ArgumentInvalid(f"echoes of type {type(echoes).__name__}", expected="EchoChoice(numbers=(1, 2, ...))")
+    if not is_whole_number(skip_first):
+        raise ArgumentInvalid(f"skip_first={skip_first!r}", expected="0 or more echoes left out")
     if skip_first and echoes.skip_first not in (0, skip_first):
         raise ArgumentInvalid(
             f"skip_first={skip_first} and echoes with skip_first={echoes.skip_first}", expected="one of them"
@@ -38,8 +71,9 @@ def with_skipped(echoes: EchoChoice, skip_first: int) -> EchoChoice:
 
 def checked_sigma(sigma: float | None) -> float | None:
     """Return the noise level, which is above 0 where it is known."""
-    if sigma is not None and not (np.isfinite(sigma) and sigma > 0):
-        raise ArgumentInvalid(f"sigma={sigma}", expected="a noise level above 0, or None where it is not known")
+    if sigma is not None and not (is_finite_number(sigma) and sigma > 0):
+        told = f"={sigma}" if np.ndim(sigma) == 0 else f" of shape {np.shape(sigma)}"
+        raise ArgumentInvalid(f"sigma{told}", expected="one noise level above 0, or None where it is not known")
     return sigma
 
 
@@ -57,6 +91,8 @@ def checked_mask(mask: Any, shape: tuple[int, int, int]) -> NDArray[np.bool_] | 
     """Return which voxels of a grid ``(X, Y, Z)`` are asked for; ``None`` for all of them."""
     if mask is None:
         return None
+    if np.ma.is_masked(mask):
+        raise ArgumentInvalid("a mask that is masked in part", expected="True and False, or 0 and 1, in every voxel")
     given = np.asarray(mask)
     if given.shape != shape:
         raise ArgumentInvalid(f"mask of shape {given.shape}", expected=f"the stack's grid, {shape}")
@@ -70,7 +106,10 @@ def checked_b1(b1: Any, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
     """Return B1 as it is used: NaN where it is missing or none that a scanner reaches."""
     if b1 is None:
         return None
-    given = np.asarray(b1, dtype=np.float64)
+    try:
+        given = np.asarray(unmasked(b1, "B1"), dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ArgumentInvalid("B1 that is no array of numbers", expected=f"one value per voxel, {shape}") from error
     if given.shape != shape:
         raise ArgumentInvalid(f"B1 of shape {given.shape}", expected=f"one value per voxel, {shape}")
     low, high = B1_GIVEN

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from t2disc.fit.models import BlockFit, Model, Problem, Solver, TwoPassSolver
 from t2disc.model import EchoChoice, Flag
+from t2disc.model._arrays import Counts, count_type
 
 SLAB = 16 * 7168  # voxels taken from a volume at a time
 MOST_LEFT = 1024  # voxels that are kept for a second pass; more would not be quicker
@@ -41,7 +42,7 @@ class Values(NamedTuple):
     t2_se_ms: NDArray[Any]
     flag: NDArray[np.uint8]
     third: NDArray[Any] | None
-    n_echoes: NDArray[np.uint8] | None
+    n_echoes: Counts | None
     covariance: NDArray[Any] | None  # the lower triangle in front
 
     @classmethod
@@ -54,7 +55,7 @@ class Values(NamedTuple):
             np.empty(shape, dtype),
             np.empty(shape, np.uint8),
             np.empty(shape, dtype) if model.third else None,
-            np.zeros(shape, np.uint8) if drops else None,
+            np.zeros(shape, count_type(problem.train.n_echoes)) if drops else None,
             np.empty((n_told * (n_told + 1) // 2, *shape)) if problem.wants_covariance else None,
         )
 

@@ -29,6 +29,7 @@ from t2disc.fit.expected import Expectation, require_third
 from t2disc.fit.models import Model, Problem, find_model
 from t2disc.fit.train import EchoTrain, echo_train
 from t2disc.model import EchoChoice, EchoStack, FitQuality, T2Map
+from t2disc.model._arrays import Counts, count_type
 from t2disc.model.grids import require_same_grid
 
 Floats = NDArray[np.float64]
@@ -45,7 +46,7 @@ class Fitted(NamedTuple):
     t2_ms: NDArray[Any]
     s0: NDArray[Any]
     third: NDArray[Any] | None
-    n_echoes: NDArray[np.uint8] | None
+    n_echoes: Counts | None
 
     def part(self, where: slice | NDArray[np.intp]) -> Fitted:
         """Return some of the voxels."""
@@ -143,11 +144,9 @@ def _slabs(
         yield Fitted(signal, *(None if m is None else m[slab].reshape(-1) for m in maps))  # type: ignore[arg-type]
 
 
-def _judge_slabs(
-    judge: Judge, slabs: Iterator[Fitted], shape: tuple[int, ...]
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+def _judge_slabs(judge: Judge, slabs: Iterator[Fitted], shape: tuple[int, ...]) -> tuple[NDArray[np.float32], Counts]:
     """Return the four maps ``(4, X, Y, Z)``, and what is left of the echoes, in the order of memory."""
-    maps, left = np.empty((4, *shape), np.float32), np.empty(shape, np.uint8)
+    maps, left = np.empty((4, *shape), np.float32), np.empty(shape, judge.left_type)
     rows, left_row = maps.reshape(4, -1), left.reshape(-1)
     start = 0
     for fitted in slabs:
@@ -176,8 +175,9 @@ class Judge:
         least = np.minimum(n_even, np.arange(1, numbers.size + 1) - n_even)
         self._alternates = np.append(False, least >= LEAST_OF_EACH)  # by the number of echoes used
         self._n_echoes = numbers.size
+        self.left_type = count_type(self._n_echoes)
 
-    def write(self, fitted: Fitted, rows: NDArray[np.float32], left: NDArray[np.uint8]) -> None:
+    def write(self, fitted: Fitted, rows: NDArray[np.float32], left: Counts) -> None:
         """Write the four numbers of V voxels to ``(4, V)`` rows, and what is left of the echoes to ``(V,)``."""
         rows[...] = np.nan
         left[...] = 0

@@ -11,7 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from t2disc.errors import ArgumentInvalid, NoiseUnknown
-from t2disc.fit.asked import checked_b1, checked_mask, checked_noise, checked_sigma, voxel_signals, with_skipped
+from t2disc.fit.asked import (
+    checked_b1,
+    checked_mask,
+    checked_noise,
+    checked_options,
+    checked_sigma,
+    checked_threads,
+    require_stack,
+    voxel_signals,
+    with_skipped,
+)
 from t2disc.fit.backend import LARGE_BLOCK, Backend
 from t2disc.fit.blocks import Fitter, Planes, Values, as_slice, memory_order, slabs
 from t2disc.fit.correlation import estimate_design_effect
@@ -19,7 +29,8 @@ from t2disc.fit.models import Model, Problem, find_model
 from t2disc.fit.noise import estimate_sigma
 from t2disc.fit.train import echo_train
 from t2disc.model import EchoChoice, EchoStack, ModelOptions, NoiseEstimate, T2Map, VoxelFit
-from t2disc.model.fitting import ALL_ECHOES, DEFAULT_OPTIONS
+from t2disc.model._arrays import Counts, count_type
+from t2disc.model.fitting import ALL_ECHOES, DEFAULT_OPTIONS, is_finite_number
 
 
 def fit_voxels(
@@ -43,7 +54,7 @@ def fit_voxels(
     Parameters
     ----------
     signal
-        ``(V, E)`` magnitude signals; any memory layout and real dtype.
+        ``(V, E)`` magnitude signals; any memory layout and real dtype. What a masked array leaves out is NaN.
     echo_times_ms
         ``(E,)`` echo times, ms, rising; equal or unequal steps.
     model
@@ -93,7 +104,7 @@ def fit_voxels(
         train=train,
         width=min(_block(chosen, arrays), max(values.shape[0], 1)),
         sigma=checked_sigma(sigma),
-        options=options,
+        options=checked_options(options),
         is_b1_given=known_b1 is not None,
         wants_covariance=covariance,
         backend=arrays,
@@ -159,7 +170,8 @@ def fit_t2(
     TrainUnsuited
         ``train-unsuited``: echo times that the model cannot be fitted to.
     """
-    echoes = with_skipped(echoes, skip_first)
+    require_stack(stack)
+    echoes, options = with_skipped(echoes, skip_first), checked_options(options)
     train = echo_train(stack.echo_times_ms, n_signals=stack.n_echoes, echoes=echoes)
     chosen, arrays = find_model(model), Backend(backend, device)
     inside, known_b1 = checked_mask(mask, stack.shape), checked_b1(b1, stack.shape)
@@ -225,20 +237,20 @@ def _block(model: Model, backend: Backend) -> int:
 
 def _fitters(model: Model, problem: Problem, echoes: EchoChoice, min_snr: float, n_threads: int) -> list[Fitter]:
     """Return a fitter for each thread; what does not go together is refused."""
-    if not (np.isfinite(min_snr) and min_snr >= 0):
-        raise ArgumentInvalid(f"min_snr={min_snr}", expected="a number from 0 up")
+    if not (is_finite_number(min_snr) and min_snr >= 0):
+        raise ArgumentInvalid(f"min_snr={min_snr!r}", expected="a number from 0 up")
     if echoes.drop_below is not None and problem.sigma is None:
         raise ArgumentInvalid(
             f"echoes dropped below {echoes.drop_below:g} sigma without sigma", expected="sigma, or no drop_below"
         )
     if problem.is_b1_given and model.third != "b1":
         raise ArgumentInvalid(f"B1 for model {model.name!r}", expected="a model of stimulated echoes: epg, epg-rician")
-    return [Fitter(model, problem, echoes, min_snr) for _ in range(max(1, n_threads))]
+    return [Fitter(model, problem, echoes, min_snr) for _ in range(checked_threads(n_threads))]
 
 
 def _parts(n_voxels: int, n_threads: int) -> list[slice]:
     """Return slices of a list of voxels, one for each thread."""
-    size = -(-max(n_voxels, 1) // max(1, n_threads))
+    size = -(-max(n_voxels, 1) // n_threads)
     return [slice(start, start + size) for start in range(0, n_voxels, size)]
 
 
@@ -261,7 +273,7 @@ def _do(fitter: Fitter, jobs: Iterable[tuple[Planes, Values]]) -> None:
 # ------------------------------------------------------------------------------------------------ results
 def _voxel_fit(out: Values, model: Model, problem: Problem) -> VoxelFit:
     shape, train = out.t2_ms.shape, problem.train
-    whole: NDArray[np.uint8] = np.full(shape, train.n_echoes, np.uint8)
+    whole: Counts = np.full(shape, train.n_echoes, count_type(train.n_echoes))
     n_echoes = whole if out.n_echoes is None else np.where(out.n_echoes, out.n_echoes, whole)
     left = model.degrees_of_freedom(train.n_echoes, is_b1_given=problem.is_b1_given)
     return VoxelFit(

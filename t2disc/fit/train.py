@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from t2disc.errors import ArgumentInvalid
 from t2disc.model import EchoChoice
+from t2disc.model._arrays import unmasked
 from t2disc.model.fitting import ALL_ECHOES
 
 SHORTEST_T2_GAPS = 0.1  # of the first gap, or of the first echo time where that is longer
@@ -97,7 +98,10 @@ def echo_train(echo_times_ms: Any, *, n_signals: int, echoes: EchoChoice = ALL_E
     ArgumentInvalid
         ``argument-invalid``: not one rising positive time per echo, or fewer than 2 echoes left.
     """
-    times = np.asarray(echo_times_ms, dtype=np.float64)
+    try:
+        times = np.asarray(unmasked(echo_times_ms, "echo_times_ms"), dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ArgumentInvalid("echo times that are no numbers", expected="one time per echo") from error
     if times.ndim != 1 or times.size != n_signals:
         raise ArgumentInvalid(f"{n_signals} echoes and echo times of shape {times.shape}", expected="one time per echo")
     if not (np.isfinite(times).all() and (np.diff(times, prepend=0.0) > 0).all()):

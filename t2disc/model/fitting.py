@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from numbers import Integral, Real
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,12 +39,12 @@ class EchoChoice:
     drop_below: float | None = None
 
     def __post_init__(self) -> None:
-        if self.skip_first < 0:
-            raise ArgumentInvalid(f"skip_first={self.skip_first}", expected="0 or more echoes left out")
-        if self.numbers is not None and (not self.numbers or min(self.numbers) < 1 or not _is_rising(self.numbers)):
-            raise ArgumentInvalid(f"echoes {list(self.numbers)}", expected="rising echo numbers from 1 on")
-        if self.drop_below is not None and not (np.isfinite(self.drop_below) and self.drop_below > 0):
-            raise ArgumentInvalid(f"drop_below={self.drop_below}", expected="a multiple of sigma above 0")
+        if not (is_whole_number(self.skip_first) and self.skip_first >= 0):
+            raise ArgumentInvalid(f"skip_first={self.skip_first!r}", expected="0 or more echoes left out")
+        if self.numbers is not None and not _are_rising_numbers(self.numbers):
+            raise ArgumentInvalid(f"echoes {self.numbers!r}", expected="rising echo numbers from 1 on")
+        if self.drop_below is not None and not (is_finite_number(self.drop_below) and self.drop_below > 0):
+            raise ArgumentInvalid(f"drop_below={self.drop_below!r}", expected="a multiple of sigma above 0")
 
     def of(self, n_echoes: int) -> tuple[int, ...]:
         """Return the numbers of the echoes used in a train of ``n_echoes``, the same in every voxel.
@@ -74,8 +75,20 @@ class EchoChoice:
         return "; ".join(part for part in parts if part) or "all echoes"
 
 
-def _is_rising(numbers: tuple[int, ...]) -> bool:
-    return all(a < b for a, b in pairwise(numbers))
+def is_whole_number(value: object) -> bool:
+    """Tell whether something is one whole number, of Python or NumPy."""
+    return isinstance(value, Integral)
+
+
+def is_finite_number(value: object) -> bool:
+    """Tell whether something is one finite real number; neither text nor an array is."""
+    return isinstance(value, Real) and bool(np.isfinite(float(value)))
+
+
+def _are_rising_numbers(numbers: object) -> bool:
+    if not isinstance(numbers, (tuple, list)) or not numbers or not all(map(is_whole_number, numbers)):
+        return False
+    return min(numbers) >= 1 and all(a < b for a, b in pairwise(numbers))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from t2disc.errors import ArgumentInvalid, LabelsLevelUnknown, LabelsRepeated
 from t2disc.model._arrays import frozen, frozen_affine, same_shape
-from t2disc.model.levels import LEVELS
+from t2disc.model.levels import LEVELS, parse_level
 from t2disc.model.regions import REGION_PARTS, SCHEME_OF, RegionMap
 from t2disc.model.regions import Region as Region  # its home before the schemes
 from t2disc.model.review import ReviewReason
@@ -116,8 +116,17 @@ class DiscLabels:
 
     @staticmethod
     def value_of(level: str) -> int:
-        """Return the value of a level in ``discs``: its place in LEVELS from 1, the same at every visit."""
-        return LEVELS.index(level) + 1
+        """Return the value of a level in ``discs``: its place in LEVELS from 1, the same at every visit.
+
+        Raises
+        ------
+        ArgumentInvalid
+            ``argument-invalid``: no disc level, in none of the spellings of :func:`~t2disc.model.levels.parse_level`.
+        """
+        try:
+            return LEVELS.index(parse_level(level)) + 1
+        except (LabelsLevelUnknown, TypeError, AttributeError):
+            raise ArgumentInvalid("a name that is no disc level", expected=f"one of {', '.join(LEVELS)}") from None
 
     @property
     def region_names(self) -> tuple[str, ...]:
@@ -131,7 +140,7 @@ class DiscLabels:
         Raises
         ------
         ArgumentInvalid
-            ``argument-invalid``: a region that these discs are not divided into.
+            ``argument-invalid``: a region that these discs are not divided into, or no disc level.
         """
         inside: NDArray[np.bool_] = self.discs == self.value_of(level)
         if region == "disc":

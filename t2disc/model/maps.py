@@ -8,7 +8,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from t2disc.model._arrays import frozen, frozen_affine, same_shape
+from t2disc.model._arrays import Counts, frozen, frozen_affine, frozen_counts, same_shape
 from t2disc.model.fitting import ALL_ECHOES, DEFAULT_OPTIONS, EchoChoice, ModelOptions
 
 
@@ -71,7 +71,7 @@ class VoxelFit:
     degrees_of_freedom
         ``(V,)`` of Student's t for intervals: echoes used less parameters; infinite where sigma is known.
     n_echoes
-        ``(V,)`` echoes used.
+        ``(V,)`` echoes used; uint8, or wider of a train of more than 255.
     b1
         ``(V,)`` refocusing efficiency, B1 over nominal, 1 or less where it was fitted; ``None`` for models without.
     offset
@@ -85,7 +85,7 @@ class VoxelFit:
     t2_se_ms: NDArray[np.float64]
     flag: NDArray[np.uint8]
     degrees_of_freedom: NDArray[np.float64]
-    n_echoes: NDArray[np.uint8]
+    n_echoes: Counts
     b1: NDArray[np.float64] | None = None
     offset: NDArray[np.float64] | None = None
     covariance: NDArray[np.float64] | None = None
@@ -95,8 +95,9 @@ class VoxelFit:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, frozen(getattr(self, name), name, ndim=1, dtype=np.float64))
                 same_shape(name, getattr(self, name).shape, self.t2_ms.shape)
+        object.__setattr__(self, "flag", frozen(self.flag, "flag", ndim=1, dtype=np.uint8))
+        object.__setattr__(self, "n_echoes", frozen_counts(self.n_echoes, "n_echoes", ndim=1))
         for name in ("flag", "n_echoes"):
-            object.__setattr__(self, name, frozen(getattr(self, name), name, ndim=1, dtype=np.uint8))
             same_shape(name, getattr(self, name).shape, self.t2_ms.shape)
         if self.covariance is not None:
             object.__setattr__(self, "covariance", frozen(self.covariance, "covariance", ndim=3, dtype=np.float64))
@@ -132,7 +133,7 @@ class T2Map:
     options
         What the model assumed beyond the signal.
     n_echoes
-        ``(X, Y, Z)`` uint8, echoes used in each voxel; ``None`` where it is the same in all.
+        ``(X, Y, Z)`` echoes used in each voxel, uint8 up to 255; ``None`` where it is the same in all.
     b1
         ``(X, Y, Z)`` float32, refocusing efficiency; ``None`` for models without.
     offset
@@ -152,7 +153,7 @@ class T2Map:
     degrees_of_freedom: float = np.nan
     echoes: EchoChoice = ALL_ECHOES
     options: ModelOptions = DEFAULT_OPTIONS
-    n_echoes: NDArray[np.uint8] | None = None
+    n_echoes: Counts | None = None
     b1: NDArray[np.float32] | None = None
     offset: NDArray[np.float32] | None = None
 
@@ -161,10 +162,11 @@ class T2Map:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, frozen(getattr(self, name), name, ndim=3, dtype=np.float32))
                 same_shape(name, getattr(self, name).shape, self.t2_ms.shape)
-        for name in ("flag", "n_echoes"):
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, frozen(getattr(self, name), name, ndim=3, dtype=np.uint8))
-                same_shape(name, getattr(self, name).shape, self.t2_ms.shape)
+        object.__setattr__(self, "flag", frozen(self.flag, "flag", ndim=3, dtype=np.uint8))
+        same_shape("flag", self.flag.shape, self.t2_ms.shape)
+        if self.n_echoes is not None:
+            object.__setattr__(self, "n_echoes", frozen_counts(self.n_echoes, "n_echoes", ndim=3))
+            same_shape("n_echoes", self.n_echoes.shape, self.t2_ms.shape)
         object.__setattr__(self, "affine", frozen_affine(self.affine))
         echo_times_ms = frozen(self.echo_times_ms, "echo_times_ms", ndim=1, dtype=np.float64)
         object.__setattr__(self, "echo_times_ms", echo_times_ms)

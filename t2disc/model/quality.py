@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from t2disc.model._arrays import frozen, frozen_affine, same_shape
+from t2disc.model._arrays import Counts, frozen, frozen_affine, frozen_counts, same_shape
 
 
 class QualityMaps(Protocol):
@@ -75,7 +75,7 @@ class FitQuality:
     r2: NDArray[np.float32]
     odd_even: NDArray[np.float32]
     decay_variance: NDArray[np.float32]
-    degrees_of_freedom: NDArray[np.uint8]
+    degrees_of_freedom: Counts
     affine: NDArray[np.float64]
     model: str
 
@@ -83,7 +83,7 @@ class FitQuality:
         for name in ("chi2_red", "r2", "odd_even", "decay_variance"):
             object.__setattr__(self, name, frozen(getattr(self, name), name, ndim=3, dtype=np.float32))
             same_shape(name, getattr(self, name).shape, self.chi2_red.shape)
-        degrees_of_freedom = frozen(self.degrees_of_freedom, "degrees_of_freedom", ndim=3, dtype=np.uint8)
+        degrees_of_freedom = frozen_counts(self.degrees_of_freedom, "degrees_of_freedom", ndim=3)
         same_shape("degrees_of_freedom", degrees_of_freedom.shape, self.chi2_red.shape)
         object.__setattr__(self, "degrees_of_freedom", degrees_of_freedom)
         object.__setattr__(self, "affine", frozen_affine(self.affine))

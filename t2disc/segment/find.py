@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from t2disc.errors import ArgumentInvalid
 from t2disc.model import DiscLabels, EchoStack, LabelMap, LabelSource
 from t2disc.segment.automatic import LEAST_CONFIDENCE, find_automatically
 from t2disc.segment.erosion import eroded
@@ -51,9 +52,12 @@ def find_discs(
     ------
     LabelError
         The label map cannot be used, see :func:`~t2disc.segment.labelmaps.place_labels`.
+    ArgumentInvalid
+        ``argument-invalid``: no stack, or labels that were not loaded.
     WeightsDamaged
         ``weights-damaged``: the network's file is not the one that belongs to this version.
     """
+    _require_kinds(stack, labels)
     whole = _whole_discs(stack, labels, segment, n_threads)
     discs = eroded(whole.discs, stack.affine, segment.erosion_mm if segment else 0.0)
     primary, *others = region_schemes(discs, stack.affine, regions)
@@ -68,6 +72,15 @@ def find_discs(
         reasons=whole.reasons,
         source=whole.source,
     )
+
+
+def _require_kinds(stack: object, labels: object) -> None:
+    if not isinstance(stack, EchoStack):
+        found, expected = f"{type(stack).__name__} in place of a stack", "an EchoStack, as load_stack returns it"
+        raise ArgumentInvalid(found, expected=expected, todo="load the visit with load_stack")
+    if labels is not None and not isinstance(labels, LabelMap):
+        found, expected = f"labels of type {type(labels).__name__}", "a LabelMap, as load_labels returns it"
+        raise ArgumentInvalid(found, expected=expected, todo="load the file: find_discs(stack, load_labels(path))")
 
 
 def _whole_discs(
