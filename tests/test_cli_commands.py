@@ -408,6 +408,35 @@ def test_a_link_in_the_place_of_a_participants_outputs_ends_with_4(tmp_path):
 
 
 # ------------------------------------------------------------------------------------------------ exit codes
+def test_a_typed_command_is_told_to_be_corrected_as_a_command(tmp_path):
+    folder, out = small_study(tmp_path / "study"), tmp_path / "out"
+    assert call("fit", folder, "-o", out).exit_code == 0
+    for arguments in (
+        ("plot", out, "nowhere", "nothing", "-o", tmp_path / "x.png"),
+        ("fit", folder, "-o", out, "--only", "sub-P9"),
+        ("simulate", tmp_path / "new", "--size", "huge"),
+        ("fit", folder, "--models", "mono,"),
+    ):
+        result = call(*arguments)
+        assert result.exit_code == 2
+        assert "[argument-invalid]" in result.stderr
+        assert re.search(r"correct\s+the\s+command", result.stderr), arguments
+        assert "the call" not in result.stderr
+
+
+def test_a_protocol_that_leaves_too_few_echoes_is_told_as_the_protocols_fault(tmp_path):
+    sound_visit(tmp_path / "P1" / "baseline")
+    protocol = tmp_path / "p.toml"
+    protocol.write_text("[fit]\nskip_first = 3\n")
+    for command in ("check", "fit"):
+        result = call(command, tmp_path, "--protocol", protocol)
+        assert result.exit_code == 3
+        assert "[train-unsuited]" in result.stdout
+        assert "the call" not in result.stdout + result.stderr
+    (record,) = tmp_path.rglob("*_desc-t2disc_record.json")
+    assert "correct [fit] skip_first in the protocol file" in record.read_text()
+
+
 def test_usage_faults_end_with_2(tmp_path):
     folder = small_study(tmp_path / "study")
     bad = tmp_path / "bad.toml"

@@ -9,7 +9,7 @@ from t2disc.errors import ModelUnknown, NoiseUnknown, ProtocolInvalid, TrainUnsu
 from t2disc.measure import compare_models
 from t2disc.model import DiscLabels, EchoChoice, EchoStack, Flag, ModelOptions
 from t2disc.model.protocol import FitSettings
-from t2disc.study.fits import fit_visit, see_other_models
+from t2disc.study.fits import fit_visit, refuse_unsuited, see_other_models
 from t2disc.study.protocolfile import read_protocol
 from tests.trains import cpmg_trains
 
@@ -71,6 +71,22 @@ def test_the_protocol_reaches_the_fit():
     assert t2map.echo_times_ms.tolist() == TE_MS[1:].tolist()
     assert t2map.n_echoes is not None
     assert t2map.b1 is not None
+
+
+@pytest.mark.parametrize(
+    ("settings", "keys"),
+    [
+        (FitSettings(skip_first=15), "[fit] skip_first in"),
+        (FitSettings(echoes=(1, 17)), "[fit] echoes in"),
+        (FitSettings(skip_first=14, even_only=True), "[fit] skip_first, even_only in"),
+    ],
+    ids=["skip", "list", "both"],
+)
+def test_echoes_that_the_protocol_asks_for_in_vain_are_the_protocols_fault(settings, keys):
+    for refused_by in (lambda: fit_visit(stack_of(), settings), lambda: refuse_unsuited(TE_MS.tolist(), settings)):
+        with pytest.raises(TrainUnsuited) as refused:
+            refused_by()
+        assert f"correct {keys} the protocol file" in refused.value.todo
 
 
 def test_a_reader_sees_at_once_that_the_answer_depends_on_the_model():

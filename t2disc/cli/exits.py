@@ -13,6 +13,7 @@ from t2disc.cli import ending, streams
 from t2disc.cli.ending import Terminated, unwinding
 from t2disc.cli.logs import log
 from t2disc.errors import (
+    ArgumentInvalid,
     ExecutorError,
     InputError,
     InstallError,
@@ -50,6 +51,8 @@ MEANINGS = {
 }
 """The one home of the meanings: the help prints them, and docs/protocol.md is compared with them."""
 
+_CORRECT_THE_COMMAND = "correct the command; its --help tells what it takes"
+
 
 @contextmanager
 def coded_exits(study: Path | None = None) -> Iterator[None]:
@@ -68,6 +71,10 @@ def coded_exits(study: Path | None = None) -> Iterator[None]:
         _leave("terminated; what is done stays done", ExitCode.TERMINATED)
     except StudyNotFound as error:
         _leave(f"{error} (given: {study})" if study else str(error), exit_code(error))
+    except ArgumentInvalid as error:
+        if error.todo == ArgumentInvalid.todo:  # written for calls from Python
+            error.todo = _CORRECT_THE_COMMAND
+        _leave(str(error), exit_code(error))
     except T2DiscError as error:
         _leave(str(error), exit_code(error))
     except Exception as fault:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from t2disc.errors import FitError
+from t2disc.errors import ArgumentInvalid, FitError, TrainUnsuited
 from t2disc.model import DiscLabels, EchoStack, FitQuality, ModelSensitivity, T2Map
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def fit_visit(stack: EchoStack, settings: FitSettings) -> T2Map:
     """
     from t2disc.fit import fit_t2
 
+    _refuse_echoes(stack.n_echoes, settings)
     return fit_t2(
         stack,
         model=settings.model,
@@ -38,13 +39,27 @@ def refuse_unsuited(echo_times_ms: Sequence[float], settings: FitSettings) -> No
     Raises
     ------
     TrainUnsuited
-        ``train-unsuited``: the model is not for this train.
-    ArgumentInvalid
-        ``argument-invalid``: echoes that the train has not, or too few left.
+        ``train-unsuited``: the model is not for this train, or the protocol asks for echoes that it has not, or leaves
+        too few.
     """
     from t2disc.fit import require_suited
 
+    _refuse_echoes(len(echo_times_ms), settings)
     require_suited(echo_times_ms, model=settings.model, echoes=settings.echo_choice, options=settings.options)
+
+
+def _refuse_echoes(n_echoes: int, settings: FitSettings) -> None:
+    """Refuse a train that has not the echoes which the protocol asks for, by the keys that ask for them."""
+    try:
+        settings.echo_choice.of(n_echoes)
+    except ArgumentInvalid as refusal:
+        asked = {"skip_first": settings.skip_first, "even_only": settings.even_only, "echoes": settings.echoes}
+        keys = ", ".join(key for key, value in asked.items() if value)
+        raise TrainUnsuited(
+            refusal.found,
+            expected=refusal.expected,
+            todo=f"correct [fit] {keys} in the protocol file, or ask the site for the series that the study is of",
+        ) from None
 
 
 def judge_visit(stack: EchoStack, t2map: T2Map) -> FitQuality:
