@@ -13,8 +13,10 @@ from typing import get_args
 import nibabel as nib
 import numpy as np
 import pytest
+from modelled import MODELS
 
 from t2disc.errors import OutputsDamaged, T2DiscError
+from t2disc.fit import fit_t2
 from t2disc.model import (
     LEVELS,
     ROIS,
@@ -302,6 +304,32 @@ def test_sidecars_tell_units_method_echo_times_and_noise():
     assert "FlipAngle" not in sidecar  # of refocusing or of excitation, by vendor: kept in the record
     levels = json.loads(maps()["anat/sub-1_ses-1_desc-flag_mask.json"])["Levels"]
     assert {int(value): text.split(":")[0] for value, text in levels.items()} == {int(f): f.name for f in Flag}
+
+
+ERRORS = {
+    "mono": "the residual with n - p degrees of freedom",
+    "mono-offset": "the residual with n - p degrees of freedom",
+    "epg": "the residual with n - p degrees of freedom",
+    "loglinear": "the residual of ln S about the line with n - 2 degrees of freedom",
+    "wls": "the weighted residual of ln S about the line with n - 2 degrees of freedom",
+    "rician": "the observed information of the likelihood, with sigma taken as known",
+    "epg-rician": "the observed information of the likelihood, with sigma taken as known",
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_sidecar_of_the_standard_error_tells_what_it_rests_on_and_so_it_does(name):
+    """Where it rests on sigma it follows sigma; where it rests on the residual it does not."""
+    own = MODELS[name](24)
+    model, signal = own.given["model"], own.noisy(40.0).reshape(4, 3, 2, -1)
+    given = own.given | ({"b1": own.given["b1"].reshape(4, 3, 2)} if "b1" in own.given else {})
+    stack = EchoStack(signal=signal, echo_times_ms=own.echo_times_ms, affine=AFFINE)
+    one, other = (fit_t2(stack, sigma=sigma, min_snr=0.0, **given) for sigma in (25.0, 30.0))
+    files = by_name(map_files("sub-1_ses-1", one, RECORD.fit, RECORD.acquisition))
+    told = json.loads(files["anat/sub-1_ses-1_desc-se_T2map.json"])["Description"]
+    assert told == f"Standard error of T2, from {ERRORS[model]}"
+    follows_sigma = not np.array_equal(one.t2_se_ms, other.t2_se_ms, equal_nan=True)
+    assert follows_sigma == ("sigma" in told)
 
 
 def test_viewers_open_t2_and_its_error_in_one_window_and_choose_their_own_for_the_rest():

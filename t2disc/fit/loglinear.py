@@ -20,6 +20,7 @@ Floats = NDArray[np.float64]
     "loglinear",
     algorithm="Linear least squares of ln S(TE) = ln S0 - TE / T2 in every voxel",
     reference="Milford D, et al. PLoS ONE 2015;10:e0145255. doi:10.1371/journal.pone.0145255",
+    error_basis="the residual of ln S about the line with n - 2 degrees of freedom",
     signal=mono_signal_of,
 )
 def loglinear(problem: Problem) -> Solver:
@@ -37,6 +38,7 @@ def loglinear(problem: Problem) -> Solver:
     "wls",
     algorithm="Linear least squares of ln S(TE) = ln S0 - TE / T2, each echo weighted by its signal squared",
     reference="Bonny JM, Zanca M, Boire JY, Veyre A. Magn Reson Med 1996;36:287-293. doi:10.1002/mrm.1910360216",
+    error_basis="the weighted residual of ln S about the line with n - 2 degrees of freedom",
     signal=mono_signal_of,
 )
 def wls(problem: Problem) -> Solver:

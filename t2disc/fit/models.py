@@ -106,6 +106,10 @@ SignalFactory = Callable[[Problem], Signal]
 """The other half of a model: given the problem, returns its curve."""
 
 
+_OF_RESIDUAL = "the residual with n - p degrees of freedom"
+_OF_SIGMA = "the observed information of the likelihood, with sigma taken as known"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """A model as it is registered: how to make its solver, and what is to be known of its numbers.
@@ -122,6 +126,8 @@ class Model:
         Voxels that it likes to fit at a time.
     signal
         Its curve, by which a fit can be judged; ``None`` for a model that does not tell.
+    error_basis
+        What its standard errors rest on, in words that follow "Standard error of T2, from ..."; for sidecars.
     is_of_magnitude
         Whether it knows that magnitudes of weak signals are lifted by noise; then its curve is not their mean.
     """
@@ -134,7 +140,12 @@ class Model:
     is_noise_from_sigma: bool = False
     block: int = 7168
     signal: SignalFactory | None = None
+    error_basis: str = ""
     is_of_magnitude: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.error_basis:
+            object.__setattr__(self, "error_basis", _OF_SIGMA if self.is_noise_from_sigma else _OF_RESIDUAL)
 
     @property
     def n_parameters(self) -> int:
@@ -164,6 +175,7 @@ def register_model(
     is_noise_from_sigma: bool = False,
     block: int = 7168,
     signal: SignalFactory | None = None,
+    error_basis: str = "",
     is_of_magnitude: bool = False,
 ) -> Callable[[ModelFactory], ModelFactory]:
     """Make a model known by its name (used as a decorator of its factory); the arguments are :class:`Model`'s.
@@ -184,6 +196,7 @@ def register_model(
             is_noise_from_sigma=is_noise_from_sigma,
             block=block,
             signal=signal,
+            error_basis=error_basis,
             is_of_magnitude=is_of_magnitude,
         )
         if _MODELS.setdefault(name, model).solver is not factory:

@@ -320,6 +320,7 @@ def _t2map(
         noise=noise,
         algorithm=model.algorithm,
         reference=model.reference,
+        error_basis=model.error_basis,
         degrees_of_freedom=model.degrees_of_freedom(problem.train.n_echoes, is_b1_given=problem.is_b1_given),
         echoes=echoes,
         options=problem.options,

@@ -124,6 +124,8 @@ class T2Map:
         Name of the model (``mono``, ``rician``, ...).
     algorithm, reference
         What that model does and where it comes from, in a sentence each, for sidecars and reports.
+    error_basis
+        What its standard errors rest on, in words that follow "from"; empty where it is not told.
     noise
         Sigma of the stack and how it was estimated.
     degrees_of_freedom
@@ -150,6 +152,7 @@ class T2Map:
     noise: NoiseEstimate
     algorithm: str = ""
     reference: str = ""
+    error_basis: str = ""
     degrees_of_freedom: float = np.nan
     echoes: EchoChoice = ALL_ECHOES
     options: ModelOptions = DEFAULT_OPTIONS

@@ -67,7 +67,8 @@ def map_files(stem: str, t2map: T2Map, facts: FitFacts, acquisition: Acquisition
     common = _provenance(t2map, facts, symbol) | _scan(acquisition)
     t2_text = _described(f"{symbol} in every voxel", "s")
     s0_text = _described("Signal at echo time 0", "arbitrary")
-    se_text = _described(f"Standard error of {symbol}, from the residual with n - p degrees of freedom", "s")
+    basis = f", from {t2map.error_basis}" if t2map.error_basis else ""
+    se_text = _described(f"Standard error of {symbol}{basis}", "s")
     t2_s, se_s = _to_seconds(t2map.t2_ms), _to_seconds(t2map.t2_se_ms)
     return (
         *image_files(f"{stem}_{quantity}map", t2_s, t2map, t2_text | common, window=_WINDOW_S),
