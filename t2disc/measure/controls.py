@@ -25,10 +25,11 @@ class ControlChange:
     change_ms, change_pct
         Mean over discs, ms and % of each disc's baseline.
     se_ms
-        Standard error of ``change_ms``: ``sqrt(sum(se**2)) / n``.
+        Standard error of ``change_ms``: ``sqrt(sum(se**2)) / n``, the errors of its discs taken as independent. What
+        the discs of one scan share (the noise floor, the scanner's state, how the patient lay) is not in it.
     exceeds_rc
-        Whether the mean change in % is greater than measuring twice would give a mean of n discs,
-        ``sqrt(sum(rc**2)) / n``; ``None`` where that is not known.
+        Whether the mean change in % is greater than measuring twice would give even if the discs of one scan erred
+        together, see :func:`mean_of_controls`; ``None`` where that is not known.
     """
 
     n: int
@@ -44,24 +45,29 @@ class ControlChange:
 
 
 def mean_of_controls(changes: Sequence[Change]) -> ControlChange:
-    """Return the mean change of a participant's control discs: all changes given that have both visits."""
+    """Return the mean change of a participant's control discs: all changes given that have both visits.
+
+    What measuring twice gives their mean depends on how far the discs of one scan err together, which nobody has
+    measured. Whatever it is, the coefficient of the mean is at most the mean of the coefficients (Cauchy-Schwarz), and
+    that is where they all err as one::
+
+        rc(mean) <= sum(rc) / n
+
+    Judged by that bound, a mean without a true change exceeds it in 5 % of repeats at most.
+    """
     known = [change for change in changes if math.isfinite(change.change_ms)]
     n = len(known)
     if n == 0:
         return ControlChange(n=0, change_ms=math.nan, change_pct=math.nan, se_ms=math.nan, exceeds_rc=None)
     change_pct = float(np.mean([change.change_pct for change in known]))
-    rc_pct = _error_of_mean([change.repeatability.rc_pct for change in known])
+    rc_pct = float(np.mean([change.repeatability.rc_pct for change in known]))
     return ControlChange(
         n=n,
         change_ms=float(np.mean([change.change_ms for change in known])),
         change_pct=change_pct,
-        se_ms=_error_of_mean([change.se_ms for change in known]),
+        se_ms=math.sqrt(sum(change.se_ms**2 for change in known)) / n,
         exceeds_rc=None if math.isnan(rc_pct) else abs(change_pct) > rc_pct,
     )
-
-
-def _error_of_mean(errors: Sequence[float]) -> float:
-    return math.sqrt(sum(error**2 for error in errors)) / len(errors)
 
 
 def adjusted_changes_ms(index_ms: Sequence[float], control_ms: Sequence[float]) -> tuple[list[float], float]:

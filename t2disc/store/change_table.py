@@ -218,12 +218,18 @@ CHANGE_COLUMNS: tuple[Column[ChangeRow], ...] = (
     _controls("n_controls", "Control discs with a change in this region", lambda c: c.n, "", None),
     _controls("control_change_ms", "Mean change of the control discs: the covariate", lambda c: c.change_ms),
     _controls("control_change_pct", "The same, of each disc's baseline", lambda c: c.change_pct, "%"),
-    _controls("control_se_ms", "Its standard error", lambda c: c.se_ms),
-    _controls("control_ci95_low_ms", "Lower end of its 95 % interval", lambda c: c.interval_ms[0]),
-    _controls("control_ci95_high_ms", "Upper end of its 95 % interval", lambda c: c.interval_ms[1]),
+    _controls(
+        "control_se_ms",
+        "Its standard error, the errors of its discs taken as independent: what the discs of one scan share (the noise "
+        "floor, the scanner's state, how the patient lay) is left out",
+        lambda c: c.se_ms,
+    ),
+    _controls("control_ci95_low_ms", "Lower end of its 95 % interval, by control_se_ms", lambda c: c.interval_ms[0]),
+    _controls("control_ci95_high_ms", "Upper end of its 95 % interval, by control_se_ms", lambda c: c.interval_ms[1]),
     _controls(
         "control_exceeds_rc",
-        "Whether it is greater than measuring as many discs twice would give",
+        "Whether it, in %, is greater than the mean of its discs' rc_pct: the most that measuring twice gives a mean, "
+        "as if the discs of one scan erred as one",
         lambda c: _yes_no(c.exceeds_rc),
         "",
         None,
