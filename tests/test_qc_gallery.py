@@ -588,6 +588,17 @@ def test_the_cohort_draws_every_disc_in_the_rows_of_its_role_and_site():
     } == {"D"}
 
 
+def test_a_disc_that_is_no_control_has_a_row_of_its_own_and_is_in_no_mean_of_controls():
+    study = study_of()
+    thoracic = [replace(one, change=replace(one.change, level="T12/L1")) for one in study if one.role == "index"]
+    alone, beside = (qc.plot_cohort(changes) for changes in (study, [*study, *thoracic]))
+    names = [tick.get_text() for tick in beside.axes[0].get_yticklabels()]
+    assert names[:3] == [f"all sites\n{role}" for role in ("index", "control", "no control")]
+    for row in (0, 1):
+        assert len(marks_of(beside, row)) == len(marks_of(alone, row))
+    assert sorted(mark.get_xdata()[0] for mark in marks_of(beside, 2)) == pytest.approx([20, 21, 22, 23])
+
+
 def test_full_marks_exceed_their_own_band_and_hollow_ones_do_not():
     figure = qc.plot_cohort(study_of(rc_pct=21.5))
     full = [mark.get_xdata()[0] for mark in marks_of(figure, 0) if to_hex(mark.get_markerfacecolor()) == INDEX]

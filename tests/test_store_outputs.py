@@ -767,7 +767,7 @@ def test_every_word_of_a_column_of_words_is_explained():
         assert set(dictionary["level"]["Levels"]) == set(LEVELS)
         assert set(dictionary["region"]["Levels"]) == set(SCHEME_OF)
         assert set(dictionary["scheme"]["Levels"]) == set(SCHEMES)
-        assert set(dictionary["role"]["Levels"]) == {"index", "control", "unknown"}
+        assert set(dictionary["role"]["Levels"]) == {"index", "control", "other", "unknown"}
     assert set(changes["roi"]["Levels"]) == set(ROIS)
     assert {code.value for code in MatchCode} <= set(changes["match_codes"]["Levels"])
     assert set(visits["status"]["Levels"]) == set(get_args(Status))

@@ -139,7 +139,10 @@ def _write_index(
 def _summary(
     records: Sequence[store.VisitRecord], pairs: Sequence[store.PairRecord], protocol: Protocol
 ) -> study.StudySummary:
-    return study.summarise(records, pairs, protocol.study.visit_order, protocol.repeatability, protocol.checks)
+    given = protocol.study
+    return study.summarise(
+        records, pairs, given.visit_order, protocol.repeatability, protocol.checks, given.control_levels
+    )
 
 
 def _describe_dataset(out: Path) -> None:

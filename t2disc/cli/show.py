@@ -151,7 +151,7 @@ def _disc_table(rows: Sequence[DiscRow]) -> Table:
     table = _table("T2 of discs: median, ms (voxels used)", ("participant", "visit", "level", "role"), _REGIONS)
     for (participant, session, level), group in groupby(rows, key=_disc_key):
         by_region = {row.measure.region: row for row in group}
-        role = next(iter(by_region.values())).record.role(level)
+        role = next(iter(by_region.values())).role
         table.add_row(participant, session, level, role, *(_median(by_region.get(region)) for region in _REGIONS))
     return table
 

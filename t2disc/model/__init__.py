@@ -9,7 +9,7 @@ from t2disc.model.drift import Agreement, Drift
 from t2disc.model.fitting import PULSES, EchoChoice, ModelOptions, SliceProfile
 from t2disc.model.inventory import Identity, Inventory
 from t2disc.model.labels import DiscLabels, LabelKind, LabelMap, LabelSource
-from t2disc.model.levels import LEVELS, level_or_none, parse_level, without_disc
+from t2disc.model.levels import CONTROL_LEVELS, LEVELS, level_or_none, parse_level, without_disc
 from t2disc.model.maps import Flag, NoiseEstimate, T2Map, VoxelFit
 from t2disc.model.match import ROIS, DiscMatch, HowMatched, MatchCode, MatchedLabels, Roi, VisitMatch
 from t2disc.model.measures import Z_95, Change, DiscMeasure, Repeatability, RoiSensitivity
@@ -34,6 +34,7 @@ from t2disc.model.visit import InputFacts, MeasuredVisit, Visit, role_of
 
 __all__ = [
     "COMPARED_REGIONS",
+    "CONTROL_LEVELS",
     "GRADES",
     "LEVELS",
     "N_STRIPS",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from t2disc.model.levels import CONTROL_LEVELS
 from t2disc.model.measures import Change
 from t2disc.model.visit import role_of
 
@@ -20,6 +21,8 @@ class StudyChange:
         Of one level, region and outline.
     index_level
         The participant's treated disc; ``None`` where none is named.
+    control_levels
+        Discs that can be controls, as ``[study] control_levels`` of the protocol has them.
     site
         Key of the site that saw the participant; ``None`` where nobody tells.
     is_evaluable
@@ -31,10 +34,11 @@ class StudyChange:
     change: Change
     baseline_session_id: str = "ses-baseline"
     index_level: str | None = None
+    control_levels: tuple[str, ...] = CONTROL_LEVELS
     site: str | None = None
     is_evaluable: bool = True
 
     @property
     def role(self) -> str:
-        """What the disc is to the study: ``index``, ``control`` or ``unknown``."""
-        return role_of(self.change.level, self.index_level)
+        """What the disc is to the study: see :func:`~t2disc.model.role_of`."""
+        return role_of(self.change.level, self.index_level, self.control_levels)

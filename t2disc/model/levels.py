@@ -8,6 +8,8 @@ from t2disc.errors import LabelsLevelUnknown
 
 LEVELS: tuple[str, ...] = ("T12/L1", "L1/L2", "L2/L3", "L3/L4", "L4/L5", "L5/S1")
 """Disc levels t2disc knows, from superior to inferior."""
+CONTROL_LEVELS: tuple[str, ...] = LEVELS[1:]
+"""Lumbar discs: those that can be controls of a treated one, unless the protocol names others."""
 
 _DISC_PREFIX = re.compile(r"^(intervertebral[\s_-]*)?(disc|disk|ivd)[\s_:-]+", re.IGNORECASE)
 _DISC_SUFFIX = re.compile(r"[\s_-]+(intervertebral[\s_-]*)?(disc|disk|ivd)$", re.IGNORECASE)

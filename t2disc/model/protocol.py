@@ -7,9 +7,9 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from t2disc.model.checksettings import CheckSettings
+from t2disc.model.checksettings import CheckSettings, Level
 from t2disc.model.fitting import LEAST_T1_MS, MOST_T1_MS, EchoChoice, ModelOptions
-from t2disc.model.levels import LEVELS
+from t2disc.model.levels import CONTROL_LEVELS, LEVELS
 from t2disc.model.regions import SCHEME_OF, SCHEMES, Scheme
 from t2disc.model.table import Table
 
@@ -121,12 +121,22 @@ class RegionSettings(Table):
 
 
 class StudySettings(Table):
-    """``[study]``: how visits are told apart and put in order."""
+    """``[study]``: how visits are told apart and put in order, and which discs can be controls."""
 
     layout: Literal["auto", "folders", "bids", "heap"] = Field("auto", description="How the study folder is laid out")
     visit_order: tuple[str, ...] = Field(
         (), strict=False, description="Visit names in order, for studies without acquisition dates"
     )
+    control_levels: tuple[Level, ...] = Field(
+        CONTROL_LEVELS, strict=False, description="Discs that are controls where they are not the treated one"
+    )
+
+    @field_validator("control_levels")
+    @classmethod
+    def _each_once(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(given)) != len(given):
+            raise ValueError("a level named twice")
+        return tuple(level for level in LEVELS if level in given)
 
 
 class RepeatabilitySettings(Table):

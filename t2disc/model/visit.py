@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from t2disc.model.labels import DiscLabels
+from t2disc.model.levels import CONTROL_LEVELS
 from t2disc.model.maps import T2Map
 
 
@@ -44,16 +46,23 @@ class Visit:
         """Start of the visit's file names, ``sub-01_ses-baseline``."""
         return f"{self.participant_id}_{self.session_id}"
 
-    def role(self, level: str) -> str:
+    def role(self, level: str, control_levels: Collection[str] = CONTROL_LEVELS) -> str:
         """Return what the disc is to the study, see :func:`role_of`."""
-        return role_of(level, self.index_level)
+        return role_of(level, self.index_level, control_levels)
 
 
-def role_of(level: str, index_level: str | None) -> str:
-    """Return ``index`` for the treated disc, ``control`` for the others, ``unknown`` where none is named."""
+def role_of(level: str, index_level: str | None, control_levels: Collection[str] = CONTROL_LEVELS) -> str:
+    """Return what a disc is to the study.
+
+    ``index`` is the treated disc; ``control`` any other that can be one, by ``[study] control_levels`` of the protocol;
+    ``other`` one that cannot, as T12/L1, which is seen or not as slices happen to lie; ``unknown`` all discs of a
+    participant whose treated disc nobody has named.
+    """
     if index_level is None:
         return "unknown"
-    return "index" if level == index_level else "control"
+    if level == index_level:
+        return "index"
+    return "control" if level in control_levels else "other"
 
 
 class MeasuredVisit(Protocol):

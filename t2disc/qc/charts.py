@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CONTROL, INDEX, UNKNOWN = "#0072b2", "#d55e00", "#595959"  # told apart by every reader (Okabe and Ito 2008)
+OTHER = "#00795a"  # their green, darker: it is read as text, too
 BAND, FAINT_BAND, INK, QUIET = "#d9d9d9", "#efefef", "#000000", "#595959"
 
-ROLE_COLOURS: Mapping[str, str] = {"index": INDEX, "control": CONTROL, "unknown": UNKNOWN}
-ROLE_MARKERS: Mapping[str, str] = {"index": "D", "control": "o", "unknown": "s"}
+ROLE_COLOURS: Mapping[str, str] = {"index": INDEX, "control": CONTROL, "other": OTHER, "unknown": UNKNOWN}
+ROLE_MARKERS: Mapping[str, str] = {"index": "D", "control": "o", "other": "^", "unknown": "s"}
 
 GAPS = (0.12, 0.32)
 """Between the axes of a grid, across and down, in shares of their own width and height."""

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-_ROLES = {"index": "index", "control": "control", "unknown": "role not told"}
-_WORDS = {"index": "index disc", "control": "control disc", "unknown": "role not told"}
+_ROLES = {"index": "index", "control": "control", "other": "no control", "unknown": "role not told"}
+_WORDS = {"index": "index disc", "control": "control disc", "other": "no control", "unknown": "role not told"}
 _ALL, _NO_SITE = "all sites", "site not told"
 _ROW_IN, _ROOM_IN = 0.7, 1.5
 _LEFT_IN, _RIGHT_IN, _WIDE_IN, _TOP_IN = 1.35, 2.95, 9.2, 0.4

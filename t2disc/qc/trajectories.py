@@ -206,7 +206,7 @@ def _legend(shown: Sequence[StudyChange]) -> list[Artist]:
 
 
 def _roles(shown: Sequence[StudyChange]) -> Iterator[tuple[str, str]]:
-    words = {"index": "index disc", "control": "control disc", "unknown": "role not told"}
+    words = {"index": "index disc", "control": "control disc", "other": "no control", "unknown": "role not told"}
     present = {one.role for one in shown}
     yield from ((role, text) for role, text in words.items() if role in present)
 

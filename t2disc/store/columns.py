@@ -62,7 +62,8 @@ SCHEME_WORDS = {
 ROLE = "What the disc is to the study"
 ROLE_WORDS = {
     "index": "Treated disc, as participants.tsv names it",
-    "control": "Any other disc of a participant whose treated disc is named",
+    "control": "Any other disc among [study] control_levels of a participant whose treated disc is named",
+    "other": "A disc that is neither: T12/L1, unless the protocol names other control_levels",
     "unknown": "No treated disc is named for the participant",
 }
 

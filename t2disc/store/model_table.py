@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from t2disc.model import ModelMedian, ModelSensitivity
+from t2disc.model import CONTROL_LEVELS, ModelMedian, ModelSensitivity
 from t2disc.store.columns import LEVEL, LEVEL_WORDS, PARTICIPANT, REGION, REGION_WORDS, ROLE, ROLE_WORDS, Column
 from t2disc.store.records import VisitRecord
 
@@ -18,6 +18,12 @@ class ModelRow:
 
     record: VisitRecord
     sensitivity: ModelSensitivity
+    control_levels: tuple[str, ...] = CONTROL_LEVELS
+
+    @property
+    def role(self) -> str:
+        """What the disc is to the study."""
+        return self.record.role(self.sensitivity.level, self.control_levels)
 
 
 def model_columns(rows: Sequence[ModelRow]) -> tuple[Column[ModelRow], ...]:
@@ -28,7 +34,7 @@ def model_columns(rows: Sequence[ModelRow]) -> tuple[Column[ModelRow], ...]:
         Column("session_id", "Visit", lambda row: row.record.session_id),
         Column("level", LEVEL, lambda row: row.sensitivity.level, levels=LEVEL_WORDS),
         Column("region", REGION, lambda row: row.sensitivity.region, levels=_COMPARED_WORDS),
-        Column("role", ROLE, lambda row: row.record.role(row.sensitivity.level), levels=ROLE_WORDS),
+        Column("role", ROLE, lambda row: row.role, levels=ROLE_WORDS),
         Column("model", "Signal model of the visit's maps", lambda row: row.record.fit and row.record.fit.model),
         Column("n_voxels", "Voxels in the region", lambda row: row.sensitivity.n_voxels),
         Column(

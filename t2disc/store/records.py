@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from t2disc import __version__
 from t2disc.model import (
+    CONTROL_LEVELS,
     Acquisition,
     DiscMeasure,
     DiscQuality,
@@ -138,9 +140,9 @@ class VisitRecord:
         """Return how sure outline and name of a disc are, 0 to 1; ``None`` where the record does not tell."""
         return dict(zip(self.levels, self.labels.confidences, strict=False)).get(level)
 
-    def role(self, level: str) -> str:
-        """Return ``index``, ``control`` or ``unknown``, as the visit does."""
-        return role_of(level, self.index_level)
+    def role(self, level: str, control_levels: Collection[str] = CONTROL_LEVELS) -> str:
+        """Return what the disc is to the study, as the visit does."""
+        return role_of(level, self.index_level, control_levels)
 
 
 def record_file(record: VisitRecord) -> StoredFile:

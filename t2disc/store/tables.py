@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from t2disc.model import COMPARED_REGIONS, SCHEME_OF, DiscMeasure, DiscQuality, EchoState, Flag, Grade, RoiSensitivity
+from t2disc.model import (
+    COMPARED_REGIONS,
+    CONTROL_LEVELS,
+    SCHEME_OF,
+    DiscMeasure,
+    DiscQuality,
+    EchoState,
+    Flag,
+    Grade,
+    RoiSensitivity,
+)
 from t2disc.model.review import ReviewCode
 from t2disc.store.change_table import CHANGE_COLUMNS, ChangeRow
 from t2disc.store.check_table import CHECK_COLUMNS, GRADE_WORDS, CheckRow
@@ -33,6 +43,12 @@ class DiscRow:
 
     record: VisitRecord
     measure: DiscMeasure
+    control_levels: tuple[str, ...] = CONTROL_LEVELS
+
+    @property
+    def role(self) -> str:
+        """What the disc is to the study."""
+        return self.record.role(self.measure.level, self.control_levels)
 
     @property
     def quality(self) -> DiscQuality | None:
@@ -47,6 +63,12 @@ class RoiRow:
 
     record: VisitRecord
     sensitivity: RoiSensitivity
+    control_levels: tuple[str, ...] = CONTROL_LEVELS
+
+    @property
+    def role(self) -> str:
+        """What the disc is to the study."""
+        return self.record.role(self.sensitivity.level, self.control_levels)
 
     def median_ms(self, region: str) -> float | None:
         """Return the median T2 of one of the disc's regions; ``None`` where its scheme was not measured."""
@@ -143,7 +165,7 @@ DISC_COLUMNS: tuple[Column[DiscRow], ...] = (
     Column("session_id", "Visit; quarantined ones have no rows, see visits.tsv", lambda row: row.record.session_id),
     _measured("level", LEVEL, levels=LEVEL_WORDS),
     _measured("region", REGION, levels=REGION_WORDS),
-    Column("role", ROLE, lambda row: row.record.role(row.measure.level), levels=ROLE_WORDS),
+    Column("role", ROLE, lambda row: row.role, levels=ROLE_WORDS),
     _measured("n_voxels", "Voxels in the region"),
     _measured("n_used", "Voxels with a T2"),
     *(_left_out(flag) for flag in Flag if flag is not Flag.OK),
@@ -211,7 +233,7 @@ ROI_COLUMNS: tuple[Column[RoiRow], ...] = (
     Column("participant_id", PARTICIPANT, lambda row: row.record.participant_id),
     Column("session_id", "Visit; quarantined ones have no rows, see visits.tsv", lambda row: row.record.session_id),
     Column("level", LEVEL, lambda row: row.sensitivity.level, levels=LEVEL_WORDS),
-    Column("role", ROLE, lambda row: row.record.role(row.sensitivity.level), levels=ROLE_WORDS),
+    Column("role", ROLE, lambda row: row.role, levels=ROLE_WORDS),
     *map(_median_under, COMPARED_REGIONS["NP"]),
     _spread("np_spread_ms", "Greatest minus smallest median of the three definitions of the nucleus before", "ms"),
     _spread("np_spread_pct", "The same in per cent of the primary definition, t2_NP_ms", "%"),

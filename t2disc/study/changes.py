@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from t2disc import store
-from t2disc.model import Change, DiscShape
+from t2disc.model import CONTROL_LEVELS, Change, DiscShape, role_of
 from t2disc.study.order import plain_session
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ def change_rows(
     records: Sequence[store.VisitRecord],
     pairs: Sequence[store.PairRecord],
     settings: RepeatabilitySettings | None = None,
+    control_levels: Sequence[str] = CONTROL_LEVELS,
 ) -> tuple[store.ChangeRow, ...]:
     """Return the rows of all pairs: participants and follow-ups in the order given, matched regions first."""
     coefficient = study_repeatability(pairs, settings)
@@ -28,7 +30,8 @@ def change_rows(
     rows: list[store.ChangeRow] = []
     for pair in pairs:
         index_level = index_levels.get(f"{pair.participant_id}/{pair.baseline_session_id}")
-        rows += _with_controls(list(_pair_rows(pair, index_level, coefficient)))
+        role = partial(role_of, index_level=index_level, control_levels=control_levels)
+        rows += _with_controls(list(_pair_rows(pair, role, coefficient)))
     return tuple(_adjusted(rows))
 
 
@@ -50,13 +53,13 @@ def study_repeatability(
     return measured_repeatability(retests, known)
 
 
-def _pair_rows(pair: store.PairRecord, index_level: str | None, coefficient: Coefficient) -> Iterator[store.ChangeRow]:
-    from t2disc.model import role_of
-
+def _pair_rows(
+    pair: store.PairRecord, role: Callable[[str], str], coefficient: Coefficient
+) -> Iterator[store.ChangeRow]:
     for change in pair.changes:
         yield store.ChangeRow(
             participant_id=pair.participant_id,
-            role=role_of(change.level, index_level),
+            role=role(change.level),
             baseline_session_id=pair.baseline_session_id,
             followup_session_id=pair.followup_session_id,
             change=replace(change, repeatability=coefficient(change.level, change.region)),

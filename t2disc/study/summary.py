@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from t2disc import store
 from t2disc.errors import VisitOrderUnknown
+from t2disc.model import CONTROL_LEVELS
 from t2disc.study.changes import change_rows
 from t2disc.study.checks import check_record
 from t2disc.study.order import VisitOrder, order_visits
@@ -38,6 +39,7 @@ class StudySummary:
     sensitivities: tuple[store.RoiRow, ...] = ()
     models: tuple[store.ModelRow, ...] = ()
     checks: tuple[store.CheckRow, ...] = ()
+    control_levels: tuple[str, ...] = CONTROL_LEVELS
 
 
 def summarise(
@@ -46,6 +48,7 @@ def summarise(
     visit_order: Sequence[str] = (),
     settings: RepeatabilitySettings | None = None,
     checks: CheckSettings | None = None,
+    control_levels: tuple[str, ...] = CONTROL_LEVELS,
 ) -> StudySummary:
     """Put all visits of a study in order, with the changes of each later visit since its participant's first.
 
@@ -63,6 +66,8 @@ def summarise(
         ``[repeatability]`` of the protocol: what measuring twice gives.
     checks
         ``[checks]`` of the protocol: what is expected of visits, discs and pairs.
+    control_levels
+        ``[study] control_levels`` of the protocol: which discs can be controls.
     """
     discs: list[store.DiscRow] = []
     visits: list[store.VisitRow] = []
@@ -81,17 +86,27 @@ def summarise(
             judged += rows
             place = number if is_ordered else None
             visits.append(store.VisitRow(record=record, number=place, ordered_by=order.ordered_by, grade=grade))
-            discs += [store.DiscRow(record=record, measure=measure) for measure in record.measures]
-            sensitivities += [store.RoiRow(record=record, sensitivity=item) for item in record.roi_sensitivity]
-            models += [store.ModelRow(record=record, sensitivity=item) for item in record.model_sensitivity]
+            discs += [
+                store.DiscRow(record=record, measure=measure, control_levels=control_levels)
+                for measure in record.measures
+            ]
+            sensitivities += [
+                store.RoiRow(record=record, sensitivity=item, control_levels=control_levels)
+                for item in record.roi_sensitivity
+            ]
+            models += [
+                store.ModelRow(record=record, sensitivity=item, control_levels=control_levels)
+                for item in record.model_sensitivity
+            ]
     return StudySummary(
         discs=tuple(discs),
-        changes=change_rows(records, pairs, settings),
+        changes=change_rows(records, pairs, settings, control_levels),
         visits=tuple(visits),
         warnings=(*warnings, *_repeated(records)),
         sensitivities=tuple(sensitivities),
         models=tuple(models),
         checks=tuple(judged),
+        control_levels=control_levels,
     )
 
 

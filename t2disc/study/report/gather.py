@@ -12,7 +12,7 @@ import numpy as np
 
 from t2disc import store
 from t2disc.errors import OutputsDamaged, StudyNotFound, VisitOrderUnknown
-from t2disc.model import Change, DiscMatch, Grade, StudyChange, VisitMatch
+from t2disc.model import CONTROL_LEVELS, Change, DiscMatch, Grade, StudyChange, VisitMatch, role_of
 from t2disc.model.checks import GradeWord
 from t2disc.study.expected import Expected, expected_visits
 from t2disc.study.order import order_visits, plain_session
@@ -37,6 +37,7 @@ class Participant:
     checks: tuple[store.CheckRow, ...] = ()
     absent: tuple[str, ...] = ()  # sessions that were expected and have no record
     visit_order: tuple[str, ...] = ()  # sessions that were expected, in their order
+    control_levels: tuple[str, ...] = CONTROL_LEVELS
     has_other_grades: bool = False  # than the tables of the outputs hold
 
     @property
@@ -53,6 +54,10 @@ class Participant:
     def session_ids(self) -> tuple[str, ...]:
         """Visits that came in their order, and between them, as the study planned it, those that never came."""
         return in_order([row.record.session_id for row in self.visits], self.absent, self.visit_order)
+
+    def role(self, level: str) -> str:
+        """Return what a disc is to the study."""
+        return role_of(level, self.index_level, self.control_levels)
 
     def visit(self, session_id: str) -> store.VisitRow | None:
         """Return a visit that has a record."""
@@ -157,7 +162,10 @@ def _summary(
     """Return the study put together; by the grades of its own tables where no protocol gives any."""
     if protocol is None:
         return _graded(summarise(records, pairs), stored)
-    summary = summarise(records, pairs, protocol.study.visit_order, protocol.repeatability, protocol.checks)
+    given = protocol.study
+    summary = summarise(
+        records, pairs, given.visit_order, protocol.repeatability, protocol.checks, given.control_levels
+    )
     return _graded(summary, stored) if protocol.checks.is_empty else summary
 
 
@@ -187,6 +195,7 @@ def _participants(
             checks=tuple(row for row in summary.checks if row.participant_id == participant_id),
             absent=expected.absent([row.record.session_id for row in visits]),
             visit_order=expected.session_ids,
+            control_levels=summary.control_levels,
             has_other_grades=any(row.grade != stored.grade(row.record.key) for row in known),
         )
     for participant_id in expected.never_seen(seen):
@@ -205,6 +214,7 @@ def study_changes(participant: Participant) -> Iterator[StudyChange]:
             followup_session_id=row.followup_session_id,
             change=row.change,
             index_level=participant.index_level,
+            control_levels=participant.control_levels,
             is_evaluable=lost.isdisjoint((row.baseline_session_id, row.followup_session_id)),
         )
 

@@ -129,7 +129,7 @@ def _change_row(change: Change, pair: store.PairRecord, participant: Participant
     return (
         change.level,
         change.region,
-        participant.visits[0].record.role(change.level),
+        participant.role(change.level),
         number(change.baseline_t2_median_ms, 1),
         number(change.followup_t2_median_ms, 1),
         number(change.change_ms, 1, sign=True),

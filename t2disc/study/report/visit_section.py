@@ -7,7 +7,7 @@ from pathlib import Path
 
 from t2disc import store
 from t2disc.errors import OutputsDamaged
-from t2disc.model import Check, DiscMeasure
+from t2disc.model import Check
 from t2disc.model.report import ReadingGuide, ReportFigure, ReportSection, ReportTable, SliceStrip
 from t2disc.study.report.figures import REPORT_COMMAND, page_figure
 from t2disc.study.report.gather import GREY_WORDS, Participant
@@ -66,7 +66,7 @@ def visit_section(
         title=f"Visit {record.session_id}",
         text=_text(participant, row),
         figures=(slices, *_plots(out, name, visit)),
-        tables=(*_tables(record), *_check_tables(participant, row)),
+        tables=(*_tables(record, participant.control_levels), *_check_tables(participant, row)),
     )
 
 
@@ -119,11 +119,15 @@ def _missing_share(record: store.VisitRecord) -> float:
 
 
 # ------------------------------------------------------------------------------------------------ tables
-def _tables(record: store.VisitRecord) -> Iterator[ReportTable]:
+def _tables(record: store.VisitRecord, control_levels: tuple[str, ...]) -> Iterator[ReportTable]:
     yield ReportTable(
         title=f"Discs at {record.session_id}",
         columns=_DISC_COLUMNS,
-        rows=tuple(_disc_row(record, measure) for measure in record.measures if measure.region in COMPARED),
+        rows=tuple(
+            _disc_row(store.DiscRow(record=record, measure=measure, control_levels=control_levels))
+            for measure in record.measures
+            if measure.region in COMPARED
+        ),
         note="Interval: of the median, for noise alone. Chi-square: about 1 where the model describes the signal; "
         "odd/even: above 0 where refocusing is imperfect.",
     )
@@ -162,13 +166,13 @@ def _check_tables(participant: Participant, row: store.VisitRow) -> Iterator[Rep
     )
 
 
-def _disc_row(record: store.VisitRecord, measure: DiscMeasure) -> tuple[str, ...]:
-    quality = store.DiscRow(record=record, measure=measure).quality
-    confidence = record.confidence(measure.level)
+def _disc_row(row: store.DiscRow) -> tuple[str, ...]:
+    measure, quality = row.measure, row.quality
+    confidence = row.record.confidence(measure.level)
     return (
         measure.level,
         measure.region,
-        record.role(measure.level),
+        row.role,
         number(measure.t2_median_ms, 1),
         interval(measure.t2_median_interval_ms),
         str(measure.n_used),
