@@ -17,6 +17,7 @@ from modelled import MODELS
 
 from t2disc.errors import OutputsDamaged, T2DiscError
 from t2disc.fit import fit_t2
+from t2disc.measure import given_repeatability, literature_repeatability, measured_repeatability
 from t2disc.model import (
     LEVELS,
     ROIS,
@@ -657,6 +658,19 @@ def test_the_disc_table_tells_how_sure_mean_and_median_are():
         "t2_median_floor_ms": "0.000",
         "t2_mean_curvature_ms": "0.100",
     }
+
+
+def test_the_dictionary_of_changes_tells_where_every_coefficient_comes_from():
+    dictionary = json.loads(by_name(table_files([], [], []))["changes.json"])
+    change = Change(level="L4/L5", region="NP", baseline_t2_median_ms=80.0, followup_t2_median_ms=81.0)
+    retests = {f"sub-{k}": [change] for k in range(10)}
+    given = given_repeatability({"NP": 9.0})
+    known = (literature_repeatability, given, measured_repeatability(retests, given))
+    assert set(dictionary["rc_source"]["Levels"]) == {coefficient("L4/L5", "NP").source for coefficient in known}
+    belavy = dictionary["rc_source"]["Levels"]["Belavy 2021"]
+    assert "PLoS One" in belavy
+    assert "10.1371/journal.pone.0249855" in belavy
+    assert "12 men" in belavy
 
 
 def test_the_error_in_per_cent_follows_from_the_table_of_changes():

@@ -31,7 +31,10 @@ def literature_repeatability(level: str, region: str) -> Repeatability:
     ``rc = 2.77 wCV``: whole disc 3.2 % (8.9 %), nucleus 4.3 % (11.9 %), nucleus of L5/S1 10.1 % (28 %). Other
     definitions of the nucleus and of the disc take the figure of the first. The annulus has none.
 
-    Source: Belavy et al. 2021 (nine scans of one person in 368 days, within-subject coefficient of variation).
+    Twelve men were measured nine times in 368 days. The nucleus is that of the central slice, and its 4.3 % are the
+    CV of the mean over all levels; single levels above L5/S1 lie between it and 10.1 %.
+
+    Source: Belavy et al. 2021, PLoS One 16:e0249855, abstract (coefficients of variation).
     """
     whole = _FAMILY.get(region, "")
     wcv_pct = _WCV_PCT_L5_S1.get(whole) if level == "L5/S1" else None

@@ -82,6 +82,12 @@ _PAIR_WORDS = {
     "levels-slipped": "The images fit when one visit's levels are moved by one: no change is told",
     "visits-unalike": "The bones do not look like one person's: no change is told",
 }
+_RC_SOURCES = {
+    "Belavy 2021": "Belavy et al. 2021, PLoS One 16(4):e0249855, doi:10.1371/journal.pone.0249855: 12 men, measured "
+    "nine times in 368 days; the nucleus' figure above L5/S1 is that of the mean over levels, and small for one disc",
+    "protocol": "[repeatability] rc_pct of the protocol",
+    "test-retest of this study": "The study's own: [repeatability] retest_visit of the protocol",
+}
 _YES_NO = {"true": "Yes", "false": "No"}
 _AGREEMENT = {
     "same": "The same at both visits, within tolerance",
@@ -198,7 +204,12 @@ CHANGE_COLUMNS: tuple[Column[ChangeRow], ...] = (
         "%",
         2,
     ),
-    Column("rc_source", "Where the coefficient comes from", lambda row: row.change.repeatability.source),
+    Column(
+        "rc_source",
+        "Where the coefficient comes from; n/a where there is none",
+        lambda row: row.change.repeatability.source,
+        levels=_RC_SOURCES,
+    ),
     Column(
         "rc_n_participants",
         "Participants measured twice behind the study's own coefficient, ten or more; n/a for others",
