@@ -76,6 +76,18 @@ def test_verify_tells_by_its_exit_code_that_an_input_differs_though_all_outputs_
     assert call("verify", study / "out").exit_code == 0
 
 
+def test_verify_counts_what_may_be_taken_for_a_result_and_names_a_note_only(study):
+    (study / "out" / "notes.txt").write_text("call them")
+    told = call("verify", study / "out")
+    assert told.exit_code == 0
+    assert "notes.txt: no result of t2disc" in told.stdout
+    assert "1 other beside them, not looked at." in told.stdout
+    (study / "out" / "changes_final.tsv").write_text("x")
+    assert call("verify", study / "out").exit_code == 4
+    told = json.loads(call("verify", study / "out", "--json").stdout)
+    assert {each["path"]: each["wrong"] for each in told["findings"]} == {"changes_final.tsv": True, "notes.txt": False}
+
+
 def test_explain_and_status_tell_grades_and_explain_what_is_to_be_reviewed_of_pairs(study):
     (study / "p.toml").write_text('[checks.scan]\nfield_strength_t = { expected = 9.4, severity = "major" }\n')
     fit(study, "--protocol", study / "p.toml")

@@ -14,11 +14,12 @@ from studies import small_study, sound_visit, tree
 
 import t2disc.ingest
 import t2disc.study
-from t2disc.batch import RunSettings, plan_visits, rebuild_index, run_study, survey
-from t2disc.errors import ArgumentInvalid
+from t2disc.batch import Author, RunSettings, lock_study, plan_visits, rebuild_index, run_study, survey
+from t2disc.errors import ArgumentInvalid, StudyLocked
 from t2disc.model import InputFacts
 from t2disc.model.protocol import Protocol, StudySettings
 from t2disc.store import (
+    ReadingKey,
     StudyIndex,
     VisitFacts,
     files_stamp,
@@ -315,9 +316,8 @@ def test_any_bit_that_is_flipped_names_its_file(study):
 
 
 def is_listed(path: Path) -> bool:
-    """Files that a manifest lists, and manifests; not logs, index, audit, and what describes the dataset."""
-    described = {"index.sqlite", "audit.jsonl", "README.md", "dataset_description.json", ".bidsignore"}
-    return path.parts[0] != "logs" and path.name not in described
+    """Files that a manifest lists, and manifests; not logs, index, audit, and the README, which people may edit."""
+    return path.parts[0] != "logs" and path.name not in {"index.sqlite", "audit.jsonl", "README.md"}
 
 
 def test_lost_added_and_linked_files_are_named(study):
@@ -326,8 +326,8 @@ def test_lost_added_and_linked_files_are_named(study):
     next(folder.glob("anat/*_S0map.nii.gz")).unlink()
     (folder / "more.txt").touch()
     linked = next(folder.glob("anat/*_T2map.json"))
-    linked.rename(out / "elsewhere.json")
-    linked.symlink_to(out / "elsewhere.json")
+    linked.rename(study / "elsewhere.json")
+    linked.symlink_to(study / "elsewhere.json")
     (out / "discs.tsv").unlink()
     found = {finding.path.name: finding.what for finding in verify_outputs(out)[1]}
     assert found == {
@@ -344,6 +344,100 @@ def test_a_visit_that_was_exchanged_with_its_manifest_is_noticed(study):
     shutil.rmtree(out / "sub-P1" / "ses-baseline")
     shutil.copytree(out / "sub-P1" / "ses-month12", out / "sub-P1" / "ses-baseline")
     assert any("ses-baseline/manifest.json" in str(finding) for finding in verify_outputs(out)[1])
+
+
+def test_what_describes_the_dataset_is_looked_at_as_well_except_the_readme(study):
+    out = study / "out"
+    description = out / "dataset_description.json"
+    description.write_text(description.read_text().replace('"Version": "', '"Version": "9'))
+    (out / ".bidsignore").unlink()
+    (out / "README.md").write_text("What our lab did.")
+    found = {str(finding.path): finding.what for finding in verify_outputs(out)[1]}
+    assert found == {"dataset_description.json": "changed", ".bidsignore": "missing"}
+    run_study(visits_of(study), settings_of(study))
+    assert verify_outputs(out)[1] == ()
+    assert (out / "README.md").read_text() == "What our lab did."
+
+
+STRAYS = {
+    "changes_final.tsv": True,
+    "T2map.json": True,  # BIDS applies it to every map
+    "sub-P1_ses-baseline_T2map.nii.gz": True,
+    "sub-P9": True,
+    "old": True,  # images
+    "sub-P1/ses-rogue": True,
+    "sub-P1/anat": True,
+    "sub-P1/sub-P1_ses-baseline_T2map.nii.gz": True,
+    "sub-P1/pairs/ses-baseline_ses-rogue": True,
+    "notes.txt": False,
+    "participants.tsv": False,
+    "code": False,
+    ".hidden": False,
+    "sub-P1/remarks.docx": False,
+}
+WITHIN = {
+    "old": "sub-P1/ses-baseline/anat/sub-P1_ses-baseline_T2map.nii.gz",
+    "sub-P9": "ses-baseline/anat/sub-P9_ses-baseline_T2map.nii.gz",
+    "sub-P1/ses-rogue": "anat/sub-P1_ses-rogue_T2map.nii.gz",
+    "sub-P1/anat": "sub-P1_T2map.nii.gz",
+    "sub-P1/pairs/ses-baseline_ses-rogue": "anat/x.nii.gz",
+    "code": "run.R",
+}
+
+
+@pytest.mark.parametrize(("name", "is_wrong"), STRAYS.items())
+def test_what_no_manifest_lists_is_named_and_wrong_where_it_may_be_taken_for_a_result(study, name, is_wrong):
+    path = study / "out" / name / WITHIN.get(name, "")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x")
+    (finding,) = verify_outputs(study / "out")[1]
+    assert (str(finding.path), finding.is_wrong) == (name, is_wrong)
+
+
+def test_a_visit_of_other_outputs_is_told_though_its_own_manifest_agrees(study):
+    out = study / "out"
+    shutil.copytree(out / "sub-P1" / "ses-baseline", out / "sub-P1" / "ses-rogue")
+    assert [str(each) for each in verify_outputs(out)[1]] == ["sub-P1/ses-rogue/manifest.json: not as the audit tells"]
+
+
+OF_T2DISC = (
+    "index.html",
+    "sub-P1/sub-P1_report.html",
+    "logs/report.log",
+    "review/ratings/mary.jsonl",
+    "review/ratings.tsv",
+    "ratings.tsv",
+    "profiles.png",
+    "figures/change.svg",
+    "sub-P1/figures/change.svg",
+    ".discs.tsv.00112233.tmp",
+    ".t2disc.lock",
+    "sub-P1/.ses-baseline.00112233.staged/anat/x.nii.gz",
+    "README",
+    "CHANGES",
+    "LICENSE.txt",
+)
+
+
+def test_reports_pictures_ratings_logs_and_words_of_people_are_no_strays(study):
+    out = study / "out"
+    for name in OF_T2DISC:
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_bytes(b"x")
+    (out / "empty").mkdir()
+    key = ReadingKey(visits={"A": ("sub-P1", "ses-baseline")}, nonce="0")
+    (out / "reads_key.json").write_bytes(key.content)
+    assert verify_outputs(out)[1] == ()
+
+
+def test_a_locked_study_keeps_what_describes_it_when_a_run_is_refused(study):
+    out = study / "out"
+    lock_study(out, Author(who="x", reason="released"))
+    (out / "dataset_description.json").write_text('{"GeneratedBy": [{"Name": "t2disc", "Version": "0.0.1"}]}')
+    before = tree(out)
+    with pytest.raises(StudyLocked):
+        run_study(visits_of(study), settings_of(study))
+    assert tree(out) == before
 
 
 def test_a_study_manifest_that_is_none_is_told(study):

@@ -22,7 +22,7 @@ from t2disc.store.audit import AUDIT
 from t2disc.store.studymanifest import STUDY_MANIFEST, read_study_manifest
 
 DISK_FULL = "[disk-full]"
-UNGUARDED = frozenset({".bidsignore", "README.md", "dataset_description.json", "index.sqlite"})
+UNGUARDED = frozenset({"README.md", "index.sqlite"})
 """What vouches for nothing, or can be made again; reports, logs and ratings are the others."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -71,12 +72,13 @@ def run_study(visits: Sequence[Visit], settings: RunSettings, reporter: Reporter
     if settings.shard is not None:
         return _run_shard(settings.shard, visits, settings, reporter)
     with store.output_lock(settings.out), _swept(settings.out):
-        _describe_dataset(settings.out)
+        store.refuse_foreign_dataset(settings.out)
         store.take_up_audit(settings.out)
         reporter.run_started(len(visits))
         index = store.read_index(settings.out)
         plan = plan_visits(visits, settings, index)
         _refuse_locked(plan, settings)
+        _describe_dataset(settings)
         ends = run_visits(plan, settings, reporter)
         records = tuple(end.record for end in ends)
         pairs = run_pairs(study.pairs_of(records, settings.protocol.study.visit_order), settings, reporter)
@@ -97,10 +99,11 @@ def _run_shard(shard: Shard, visits: Sequence[Visit], settings: RunSettings, rep
     """
     own = shard.of(visits)
     with shard.lock(settings.out, visits), _swept(settings.out, {visit.participant_id for visit in own}):
-        _describe_dataset(settings.out)
+        store.refuse_foreign_dataset(settings.out)
         reporter.run_started(len(own))
         plan = plan_visits(visits, settings, store.read_index(settings.out))
         _refuse_locked(plan, settings)
+        _describe_dataset(settings)
         ends = run_visits(plan, settings, reporter)
         records = tuple(end.record for end in ends)
         pairs = run_pairs(study.pairs_of(records, settings.protocol.study.visit_order), settings, reporter)
@@ -145,12 +148,15 @@ def _summary(
     )
 
 
-def _describe_dataset(out: Path) -> None:
-    store.refuse_foreign_dataset(out)
+def _describe_dataset(settings: RunSettings) -> None:
+    out = settings.out
     for file in store.dataset_files():
-        if file.path.stem == "README" and any(out.glob("README*")):
+        path = out.joinpath(*file.path.parts)
+        if path.stem == "README" and any(out.glob("README*")):
             continue  # somebody may have written more into it
-        store.update_file(out.joinpath(*file.path.parts), file.content)
+        if store.file_sha256(path) != hashlib.sha256(file.content).hexdigest():
+            refuse_locked(out, f"{path.name} would change", settings.reason)
+            store.update_file(path, file.content)
 
 
 def _strangers(out: Path, records: Sequence[store.VisitRecord]) -> tuple[str, ...]:

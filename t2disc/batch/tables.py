@@ -38,13 +38,15 @@ def write_tables(
     if before is not None and replace(before, files={}) == now and _stand(before, out):
         return
     refuse_locked(out, "the tables would change", settings.reason)
-    names = study.write_summary(out, summary)
+    names = (*study.write_summary(out, summary), *store.LISTED)
     files = {name: sha256 for name in names if (sha256 := store.file_sha256(out / name)) is not None}
     store.write_study_manifest(out, replace(now, files=files))
 
 
 def _stand(manifest: store.StudyManifest, out: Path) -> bool:
-    return bool(manifest.files) and all(store.file_sha256(out / name) == sha for name, sha in manifest.files.items())
+    return {*manifest.files} > {*store.LISTED} and all(
+        store.file_sha256(out / name) == sha for name, sha in manifest.files.items()
+    )
 
 
 def _settings_sha256(settings: RunSettings) -> str:

@@ -33,8 +33,8 @@ def verify(
     protocol: ProtocolFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read every file of OUT again and name those that are not as published; exit code 4 where there is one, or where
-    an input differs from the one that was measured.
+    """Read every file of OUT again and name those that are not as published, or not by t2disc; exit code 4 where there
+    is one, or where an input differs from the one that was measured. What cannot be taken for a result is named only.
     """
     with coded_exits(study):
         open_log()

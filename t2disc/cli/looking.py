@@ -115,8 +115,9 @@ def run_verify(out: Path, inputs: Mapping[str, str] | None, *, as_json: bool) ->
 
     refuse_empty(out)
     n_files, findings = verify_outputs(out)
+    n_wrong = sum(each.is_wrong for each in findings)
     if as_json:
-        found = [{"path": str(each.path), "what": each.what} for each in findings]
+        found = [{"path": str(each.path), "what": each.what, "wrong": each.is_wrong} for each in findings]
         print_json({"files": n_files, "findings": found, "inputs": dict(inputs or {})})
     else:
         console = stdout_console()
@@ -124,10 +125,12 @@ def run_verify(out: Path, inputs: Mapping[str, str] | None, *, as_json: bool) ->
             console.print(str(finding), markup=False, soft_wrap=True)
         for key, why in (inputs or {}).items():
             console.print(f"{key}: {why}", markup=False, soft_wrap=True)
-        console.print(f"{counted(n_files, 'file')} looked at, {len(findings)} not as published.")
+        console.print(f"{counted(n_files, 'file')} looked at, {n_wrong} not as published.")
+        if n_beside := len(findings) - n_wrong:
+            console.print(f"{counted(n_beside, 'other')} beside them, not looked at.")
         if inputs is not None:
             console.print(f"Inputs of {counted(len(inputs), 'visit')} differ from those of the results.")
-    return ExitCode.ENVIRONMENT if findings or inputs else ExitCode.DONE
+    return ExitCode.ENVIRONMENT if n_wrong or inputs else ExitCode.DONE
 
 
 def run_explain(out: Path, key: str) -> ExitCode:

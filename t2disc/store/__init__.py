@@ -14,7 +14,7 @@ from t2disc.store.bids import echo_files, map_files, quality_files, quantity_of
 from t2disc.store.change_table import ChangeRow, ControlFacts
 from t2disc.store.check_table import CheckRow
 from t2disc.store.colours import colour_of
-from t2disc.store.dataset import dataset_files, is_own_dataset, refuse_foreign_dataset
+from t2disc.store.dataset import LISTED, dataset_files, is_own_dataset, refuse_foreign_dataset
 from t2disc.store.figures import figure_file, has_figures, picture_bytes, picture_kind
 from t2disc.store.files import StoredFile, update_file, write_file, write_tree
 from t2disc.store.gradeback import StoredGrades, read_grades
@@ -70,6 +70,7 @@ from t2disc.store.visits import publish_visit, sweep_leftovers
 __all__ = [
     "AUDIT",
     "INDEX",
+    "LISTED",
     "MANIFEST",
     "STUDY_MANIFEST",
     "AgreementRow",

@@ -70,6 +70,10 @@ def dataset_files() -> tuple[StoredFile, ...]:
     )
 
 
+LISTED = ("dataset_description.json", ".bidsignore")
+"""What the study's manifest lists of :func:`dataset_files`: people may write more into ``README.md``."""
+
+
 def is_own_dataset(folder: Path) -> bool:
     """Tell whether the ``dataset_description.json`` of a folder names t2disc as its maker."""
     path = folder / "dataset_description.json"

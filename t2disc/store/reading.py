@@ -118,6 +118,15 @@ def is_reading_set(folder: Path) -> bool:
     return (folder / READS).is_file()
 
 
+def is_reading_key(path: Path) -> bool:
+    """Tell whether a file says that it is the key of a reading set."""
+    try:
+        tree = json.loads(path.read_bytes()) if path.is_file() else None
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(tree, dict) and tree.get("format") == _KEY_FORMAT
+
+
 class ReadingSet:
     """A reading set on disk. Each file is checked against the list as it is read.
 

@@ -27,7 +27,7 @@ class StudyManifest:
         SHA-256 of the manifest of each visit (``sub-X/ses-Y``) and pair (``sub-X/pairs/ses-A_ses-B``), and so of all
         its files.
     files
-        SHA-256 of each table and data dictionary.
+        SHA-256 of each table and data dictionary, and of what describes the dataset.
     """
 
     version: str

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from t2disc.store.audit import read_audit
-from t2disc.store.manifest import MANIFEST, file_sha256, is_entry, listed_sha256s
+from t2disc.store.audit import read_audit, read_left_audit
+from t2disc.store.manifest import MANIFEST, file_sha256, is_entry, listed_sha256s, manifest_sha256
 from t2disc.store.pairs import pair_folder, recorded_pairs
 from t2disc.store.records import recorded_keys
+from t2disc.store.strays import strays
 from t2disc.store.studymanifest import STUDY_MANIFEST, StudyManifest, read_study_manifest
 
-What = Literal["changed", "missing", "not listed", "no manifest of t2disc", "not as the audit tells"]
+What = Literal[
+    "changed",
+    "missing",
+    "not listed",
+    "no manifest of t2disc",
+    "not as the audit tells",
+    "not published by t2disc",
+    "no result of t2disc",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,31 +35,51 @@ class Finding:
     def __str__(self) -> str:
         return f"{self.path}: {self.what}"
 
+    @property
+    def is_wrong(self) -> bool:
+        """Whether results are not as they were published; not of what lies beside them and is taken for none."""
+        return self.what != "no result of t2disc"
+
 
 def verify_outputs(out: Path) -> tuple[int, tuple[Finding, ...]]:
     """Read every file that a manifest lists, and return how many there are and which are not as they were published.
 
-    The manifest of the study lists the tables, and the manifest of each visit and pair; these list their own files.
-    The audit log tells of the latest state of each. Reports, logs, ratings and the index can be made again, or guard
-    themselves, and are not looked at.
+    The manifest of the study lists the tables, what describes the dataset, and the manifest of each visit and pair;
+    these list their own files. The audit log tells of the latest state of each. Whatever else lies at the root or in a
+    participant's folder is named. Reports, pictures, logs, ratings and the index can be made again, or guard
+    themselves, and are not looked at; nor is README.md, into which people may write.
 
     Raises
     ------
     AuditDamaged
         ``audit-damaged``: a line of the audit log was changed or taken out.
     """
-    study, told = read_study_manifest(out), read_audit(out).states
+    study, told = read_study_manifest(out), _told(out)
     if study is None:
         found = [Finding(path=PurePosixPath(STUDY_MANIFEST), what="no manifest of t2disc")]
         study = StudyManifest(version="", settings_sha256="", folders={}, files={})
     else:
         found = [*_untold(out, study, told), *_tables(out, study)]
     n_files = len(study.files)
-    for name in sorted({*study.folders, *_folders(out)}):
+    folders = sorted({*study.folders, *_folders(out)})
+    for name in folders:
         n_listed, wrong = _folder(out, name, study.folders.get(name))
         n_files += n_listed
         found += wrong
-    return n_files, tuple(found)
+    return n_files, (*found, *_strays(out, study, folders))
+
+
+def _told(out: Path) -> Mapping[str, str | None]:
+    """Return the latest check sum of each target by the audit log and by what shards have left for it."""
+    left = {each.target: each.after_sha256 for each in read_left_audit(out).entries}
+    return {**read_audit(out).states, **left}
+
+
+def _strays(out: Path, study: StudyManifest, folders: Collection[str]) -> Iterator[Finding]:
+    """Yield what no manifest lists; of a study without a manifest nothing is known of the tables."""
+    for each in strays(out, study.files, folders):
+        if study.files or len(each.path.parts) > 1 or each.path.name.startswith("sub-"):
+            yield Finding(path=each.path, what="not published by t2disc" if each.is_result else "no result of t2disc")
 
 
 def _untold(out: Path, study: StudyManifest, told: Mapping[str, str | None]) -> Iterator[Finding]:
@@ -58,7 +87,8 @@ def _untold(out: Path, study: StudyManifest, told: Mapping[str, str | None]) -> 
 
     Lines that were cut from its end, or made illegible there, leave a chain that holds.
     """
-    now = {**study.folders, STUDY_MANIFEST: file_sha256(out / STUDY_MANIFEST)}
+    others = {name: manifest_sha256(out / name) for name in _folders(out)}  # of visits that the study has no more
+    now = {**others, **study.folders, STUDY_MANIFEST: file_sha256(out / STUDY_MANIFEST)}
     for target, sha256 in sorted(now.items()):
         if told.get(target) != sha256:
             path = PurePosixPath(target)
