@@ -282,7 +282,9 @@ def test_mid_sagittal_slices_are_those_within_the_width_and_at_least_the_middle_
     disc[:, 5:35, 11:19] = True
     middle = maps_of(disc, mid_sagittal_mm=width_mm)["mid-sagittal"]
     assert np.flatnonzero(middle.any(axis=(1, 2))).tolist() == slices
-    np.testing.assert_array_equal(middle[slices], divide_discs(disc.astype(np.uint8), LPS_AXES)[slices])
+    regions = divide_discs(disc.astype(np.uint8), LPS_AXES)[slices]
+    np.testing.assert_array_equal(middle[slices] == 1, regions == Region.NP)
+    np.testing.assert_array_equal(middle[slices] == 2, np.isin(regions, (Region.AF_ANTERIOR, Region.AF_POSTERIOR)))
 
 
 def test_the_middle_is_each_discs_own():

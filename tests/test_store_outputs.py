@@ -22,6 +22,7 @@ from t2disc.model import (
     LEVELS,
     ROIS,
     SCHEME_OF,
+    SCHEME_PARTS,
     SCHEMES,
     Acquisition,
     Change,
@@ -415,9 +416,35 @@ def test_each_further_scheme_has_its_map_and_the_names_of_its_parts():
     tables = {scheme: files[f"anat/s_desc-{scheme}_dseg.tsv"] for scheme in ("strips", "midsagittal", "posterior")}
     names = {scheme: [row.rpartition(b"\t")[0] for row in table.splitlines()] for scheme, table in tables.items()}
     assert names["strips"] == [b"index\tname", *(b"%d\tstrip%d" % (n, n) for n in range(1, 6))]
-    assert names["midsagittal"] == [b"index\tname", b"1\tNP", b"2\tAF anterior", b"3\tAF posterior"]
+    assert names["midsagittal"] == [b"index\tname", b"1\tNP_mid", b"2\tAF_mid"]
     assert names["posterior"] == [b"index\tname", b"1\tposterior"]
     assert "anat/s_desc-strips_dseg.nii.gz" in files
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_names_of_a_label_map_join_those_of_the_table_and_select_its_voxels(scheme):
+    values = np.zeros((3, 4, 2), np.uint8)
+    values.flat[:6] = range(6)
+    primary = np.where(values > 3, 0, values)
+    parts = {part for all_parts in SCHEME_PARTS[scheme].values() for part in all_parts}
+    other = RegionMap(scheme=scheme, values=np.where(np.isin(values, [*parts]), values, 0))
+    further = () if scheme == SCHEMES[0] else (other,)
+    discs = DiscLabels(discs=np.ones_like(values), regions=primary, levels=LEVELS[:1], affine=AFFINE, schemes=further)
+    files = by_name(label_files("s", discs))
+    name = "regions" if scheme == SCHEMES[0] else scheme.replace("-", "")
+    named = {row["name"]: int(row["index"]) for row in table_of(files[f"anat/s_desc-{name}_dseg.tsv"])}
+    of_discs_tsv = {region for region, owner in SCHEME_OF.items() if owner == scheme}
+    assert named
+    assert named.keys() <= of_discs_tsv
+    assert len(set(named.values())) == len(named)
+    stored = nib.Nifti1Image.from_bytes(gzip.decompress(files[f"anat/s_desc-{name}_dseg.nii.gz"])).get_fdata()
+    assert {*np.unique(stored).astype(int)} - {0} <= {*named.values()}
+    for region, value in named.items():
+        np.testing.assert_array_equal(stored == value, other.mask(region))
+
+
+def table_of(content: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(content.decode().splitlines(), delimiter="\t"))
 
 
 def test_viewers_find_names_and_colours_beside_every_label_map():
@@ -432,7 +459,7 @@ def test_viewers_find_names_and_colours_beside_every_label_map():
         coloured = re.findall(r"^(\d+) (\S+) (\d+) (\d+) (\d+) 255$", files[f"{name}.ctbl"].decode(), re.M)
         for row, (index, *rgb, text), (other, word, *again) in zip(rows, described, coloured, strict=True):
             assert row["index"] == index == other
-            assert row["name"] == text == word.replace("_", " ")
+            assert row["name"] == text == word
             assert row["color"] == "#" + "".join(f"{int(part):02X}" for part in rgb)
             assert rgb == again
         assert len({row["color"] for row in rows}) == len(rows)
@@ -552,6 +579,7 @@ UNREADABLE = [
     b"{}",
     b'{"record_version": 1}',
     b'{"record_version": 2}',
+    b'{"record_version": 3}',
     b"[]",
     b"\xff",
     b"3",

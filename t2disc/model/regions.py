@@ -42,9 +42,9 @@ SCHEME_PARTS: dict[Scheme, Mapping[str, tuple[int, ...]]] = {
     "np-af": REGION_PARTS,
     "strips": {f"strip{number}": (number,) for number in range(1, N_STRIPS + 1)},
     "mid-sagittal": {
-        "disc_mid": (Region.NP, Region.AF_ANTERIOR, Region.AF_POSTERIOR),
-        "NP_mid": (Region.NP,),
-        "AF_mid": (Region.AF_ANTERIOR, Region.AF_POSTERIOR),
+        "disc_mid": (1, 2),
+        "NP_mid": (1,),
+        "AF_mid": (2,),
     },
     "posterior": {"posterior": (1,)},
 }

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from t2disc.errors import ArgumentInvalid
-from t2disc.model import N_STRIPS, SCHEMES, Region, RegionMap, Scheme
+from t2disc.model import N_STRIPS, SCHEME_PARTS, SCHEMES, Region, RegionMap, Scheme
 from t2disc.segment.coordinates import DiscCoordinates, disc_coordinates
 
 if TYPE_CHECKING:
@@ -130,4 +130,6 @@ def _mid_sagittal(at: DiscCoordinates, annulus_fraction: float, width_mm: float)
     """Return NP and AF within the width; the slice nearest to the middle belongs to it however thick slices are."""
     from_middle_mm = np.abs(at.lateral_mm)
     reach_mm = max(width_mm / 2, float(from_middle_mm.min(initial=np.inf))) if from_middle_mm.size else 0.0
-    return np.where(from_middle_mm <= reach_mm, _np_af(at, annulus_fraction), 0).astype(np.uint8)
+    (nucleus,), (annulus,) = (SCHEME_PARTS["mid-sagittal"][region] for region in ("NP_mid", "AF_mid"))
+    parts = np.where(_np_af(at, annulus_fraction) == Region.NP, nucleus, annulus)
+    return np.where(from_middle_mm <= reach_mm, parts, 0).astype(np.uint8)

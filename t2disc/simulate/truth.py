@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from t2disc.model.labels import Region
 from t2disc.model.levels import LEVELS
+from t2disc.model.regions import REGION_PARTS
 from t2disc.simulate.grid import Grid
 from t2disc.simulate.recipe import ParticipantRecipe, StudyRecipe, VisitRecipe, all_discs
 from t2disc.simulate.scan import Scan
@@ -44,7 +44,7 @@ def truth_files(
         home = PurePosixPath(folder, subject, session, "anat")
         yield SimulatedFile(path=home / f"{stem}_desc-discs_dseg.nii.gz", content=label_map)
         yield SimulatedFile(path=home / f"{stem}_desc-discs_dseg.tsv", content=table)
-    names = ((region.value, region.name) for region in Region if region)
+    names = sorted((int(values[0]), region) for region, values in REGION_PARTS.items() if len(values) == 1)
     t2_s = (scan.truth.t2_ms / 1000).astype(np.float32)
     yield SimulatedFile(path=home / f"{stem}_desc-regions_dseg.nii.gz", content=nifti_bytes(regions, scan.grid))
     yield SimulatedFile(path=home / f"{stem}_desc-regions_dseg.tsv", content=_table(names))

@@ -16,7 +16,8 @@ _ORANGE, _SKY, _GREEN, _YELLOW = (230, 159, 0), (86, 180, 233), (0, 158, 115), (
 _BLUE, _VERMILION, _PURPLE, _GREY = (0, 114, 178), (213, 94, 0), (204, 121, 167), (153, 153, 153)
 _COLOURS = {
     **dict(zip(LEVELS, (_PURPLE, _SKY, _YELLOW, _GREEN, _ORANGE, _BLUE), strict=True)),
-    **{"NP": _SKY, "AF anterior": _ORANGE, "AF posterior": _VERMILION, "posterior": _VERMILION},
+    **{"NP": _SKY, "AF_anterior": _ORANGE, "AF_posterior": _VERMILION, "posterior": _VERMILION},
+    **{"NP_mid": _SKY, "AF_mid": _ORANGE},
     **{f"strip{n}": rgb for n, rgb in enumerate((_ORANGE, _YELLOW, _SKY, _GREEN, _VERMILION), start=1)},
 }
 

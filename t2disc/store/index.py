@@ -19,7 +19,7 @@ from t2disc.store.provenance import Basis
 from t2disc.store.records import Status, VisitRecord
 
 INDEX = "index.sqlite"
-_VERSION = 1
+_VERSION = 2  # 1: of records before their version 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from t2disc.model import SCHEME_PARTS, DiscLabels, LabelSource, Region, RegionMap
+from t2disc.model import SCHEME_PARTS, DiscLabels, LabelSource, RegionMap
+from t2disc.model.regions import Scheme
 from t2disc.store.bids import image_files
 from t2disc.store.colours import names_table, slicer_colours, snap_description
 from t2disc.store.files import StoredFile
@@ -16,11 +17,6 @@ from t2disc.store.files import StoredFile
 Rows = tuple[tuple[int, str], ...]
 """Values of a label map and what they are called."""
 
-_REGION_ROWS = (
-    (int(Region.NP), "NP"),
-    (int(Region.AF_ANTERIOR), "AF anterior"),
-    (int(Region.AF_POSTERIOR), "AF posterior"),
-)
 _PLACED = "resampled by nearest neighbour onto the T2 map's grid"
 _LABEL_SOURCES = {
     "none": "nobody",
@@ -44,7 +40,7 @@ def label_files(stem: str, discs: DiscLabels) -> tuple[StoredFile, ...]:
     region_text = {"Description": "Regions of each disc by disc-relative position; see the dseg.tsv"}
     return (
         *_label_map(f"{stem}_desc-discs_dseg", discs.discs, discs, sources, _level_rows(discs)),
-        *_label_map(f"{stem}_desc-regions_dseg", discs.regions, discs, region_text | sources, _REGION_ROWS),
+        *_label_map(f"{stem}_desc-regions_dseg", discs.regions, discs, region_text | sources, _part_rows("np-af")),
         *(file for scheme in discs.schemes for file in _scheme_files(stem, discs, scheme, region_text | sources)),
     )
 
@@ -54,7 +50,7 @@ def matched_files(stem: str, discs: DiscLabels) -> tuple[StoredFile, ...]:
     text = {"Description": "Part of each disc that the outlines of both visits agree on, each disc moved rigidly"}
     return (
         *_label_map(f"{stem}_desc-matcheddiscs_dseg", discs.discs, discs, text, _level_rows(discs)),
-        *_label_map(f"{stem}_desc-matchedregions_dseg", discs.regions, discs, text, _REGION_ROWS),
+        *_label_map(f"{stem}_desc-matchedregions_dseg", discs.regions, discs, text, _part_rows("np-af")),
     )
 
 
@@ -67,14 +63,15 @@ def _source_text(source: LabelSource) -> str:
 
 
 def _scheme_files(stem: str, discs: DiscLabels, scheme: RegionMap, text: dict[str, Any]) -> tuple[StoredFile, ...]:
-    """Return the map of one further scheme, ``desc-strips_dseg`` and so on, and the table that names its parts.
-
-    A part is named after the region that is that part alone; NP and AF as in ``desc-regions_dseg``.
-    """
+    """Return the map of one further scheme, ``desc-strips_dseg`` and so on, and the table that names its parts."""
     name = f"{stem}_desc-{scheme.scheme.replace('-', '')}_dseg"
-    parts = {values[0]: region for region, values in SCHEME_PARTS[scheme.scheme].items() if len(values) == 1}
-    rows = _REGION_ROWS if scheme.scheme == "mid-sagittal" else tuple(sorted(parts.items()))
-    return _label_map(name, scheme.values, discs, text, rows)
+    return _label_map(name, scheme.values, discs, text, _part_rows(scheme.scheme))
+
+
+def _part_rows(scheme: Scheme) -> Rows:
+    """Return the values of a scheme's map, each named after the region that is that part alone, as in ``discs.tsv``."""
+    parts = {int(values[0]): region for region, values in SCHEME_PARTS[scheme].items() if len(values) == 1}
+    return tuple(sorted(parts.items()))
 
 
 def _level_rows(discs: DiscLabels) -> Rows:

@@ -37,7 +37,7 @@ from t2disc.store.trees import number, without_nan
 if TYPE_CHECKING:
     from t2disc.model.protocol import RegionSettings
 
-RECORD_VERSION = 2
+RECORD_VERSION = 3  # of the record and of the maps it tells of: what another version wrote is measured again
 _SUFFIX = "_desc-t2disc_record.json"
 
 Status = Literal["done", "quarantined"]
