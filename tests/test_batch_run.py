@@ -97,7 +97,7 @@ def test_a_disc_that_one_visit_lacks_has_no_voxels_there_and_a_change_without_da
 def test_each_visit_has_its_maps_labels_record_and_manifest(measured):
     names = {name for name in tree(measured / "out") if name.startswith("sub-P1/ses-baseline/")}
     stem = "sub-P1/ses-baseline/anat/sub-P1_ses-baseline_"
-    assert {f"{stem}{ending}.nii.gz" for ending in ("T2map", "S0map", "desc-se_T2map", "desc-flag_mask")} <= names
+    assert {f"{stem}{ending}.nii.gz" for ending in ("T2map", "S0map", "desc-se_T2map", "desc-flag_dseg")} <= names
     assert {
         f"{stem}desc-{kind}_dseg.{ending}" for kind in ("discs", "regions") for ending in ("nii.gz", "tsv")
     } <= names

@@ -219,7 +219,7 @@ def test_t2_is_stored_in_seconds_and_missing_stays_missing(tmp_path):
 
 def test_another_reader_sees_the_same_map(tmp_path):
     sitk = pytest.importorskip("SimpleITK")
-    (tmp_path / "t2.nii.gz").write_bytes(maps()["anat/sub-1_ses-1_desc-flag_mask.nii.gz"])
+    (tmp_path / "t2.nii.gz").write_bytes(maps()["anat/sub-1_ses-1_desc-flag_dseg.nii.gz"])
     image = sitk.ReadImage(str(tmp_path / "t2.nii.gz"))
     assert image.GetSize() == (3, 4, 2)
     assert image.GetSpacing() == pytest.approx((0.5, 0.5, 4.5), abs=1e-5)
@@ -304,7 +304,7 @@ def test_sidecars_tell_units_method_echo_times_and_noise():
     assert sidecar["NoiseMethod"] == "background"
     assert {"EstimationAlgorithm", "EstimationReference", "Sources"} <= sidecar.keys()
     assert "FlipAngle" not in sidecar  # of refocusing or of excitation, by vendor: kept in the record
-    levels = json.loads(maps()["anat/sub-1_ses-1_desc-flag_mask.json"])["Levels"]
+    levels = json.loads(maps()["anat/sub-1_ses-1_desc-flag_dseg.json"])["Levels"]
     assert {int(value): text.split(":")[0] for value, text in levels.items()} == {int(f): f.name for f in Flag}
 
 
@@ -334,6 +334,16 @@ def test_the_sidecar_of_the_standard_error_tells_what_it_rests_on_and_so_it_does
     assert follows_sigma == ("sigma" in told)
 
 
+def test_the_map_of_flags_is_a_segmentation_with_a_table_of_its_values():
+    """As a mask it chose what failed: 0 is a voxel with T2, and there are ten reasons for one without."""
+    rows = table_of(maps()["anat/sub-1_ses-1_desc-flag_dseg.tsv"])
+    assert {int(row["index"]): row["name"] for row in rows} == {int(flag): flag.name.lower() for flag in Flag}
+    columns = by_name(table_files([], [], []))["discs.tsv"].decode().split("\n")[0].split("\t")
+    assert {f"n_{row['name']}" for row in rows if row["index"] != "0"} <= set(columns)
+    assert not [name for name in maps() if "_mask" in name]
+    assert not [line for line in by_name(dataset_files())[".bidsignore"].decode().split() if "flag" in line]
+
+
 def test_viewers_open_t2_and_its_error_in_one_window_and_choose_their_own_for_the_rest():
     windows = {}
     for name, content in maps().items():
@@ -344,7 +354,7 @@ def test_viewers_open_t2_and_its_error_in_one_window_and_choose_their_own_for_th
         "T2map.nii.gz": (0, 0.2),
         "S0map.nii.gz": (0, 0),
         "desc-se_T2map.nii.gz": (0, 0.02),
-        "desc-flag_mask.nii.gz": (0, 0),
+        "desc-flag_dseg.nii.gz": (0, 0),
     }
 
 
@@ -355,7 +365,7 @@ def test_maps_of_a_gradient_echo_are_t2_star_in_name_and_in_word():
         "T2starmap.nii.gz",
         "S0map.nii.gz",
         "desc-se_T2starmap.nii.gz",
-        "desc-flag_mask.nii.gz",
+        "desc-flag_dseg.nii.gz",
     }
     sidecars = {name: content.decode() for name, content in files.items() if name.endswith(".json")}
     assert "exp(-TE / T2*)" in json.loads(sidecars["anat/sub-1_ses-1_T2starmap.json"])["EstimationAlgorithm"]

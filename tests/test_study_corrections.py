@@ -29,7 +29,7 @@ from t2disc.study.labels import find_label_file, is_label_map, read_labels
 from t2disc.study.pseudonym import KEY_VARIABLE
 
 BASELINE, MONTH12 = "sub-P1_ses-baseline", "sub-P1_ses-month12"
-MAPS = ("T2map", "S0map", "desc-se_T2map", "desc-flag_mask")
+MAPS = ("T2map", "S0map", "desc-se_T2map", "desc-flag_dseg")
 
 
 @pytest.fixture(autouse=True)
@@ -116,6 +116,7 @@ def test_what_t2disc_wrote_can_be_copied_as_a_whole_to_be_corrected(folder):
         ("s_dseg.dcm", True),
         ("s_desc-regions_dseg.nii.gz", False),
         ("s_desc-strips_dseg.nii.gz", False),
+        ("s_desc-flag_dseg.nii.gz", False),
         ("s_dseg.tsv", False),
         ("._s_dseg.nii.gz", False),
     ],

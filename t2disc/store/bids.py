@@ -14,6 +14,8 @@ from t2disc.store.files import StoredFile, json_file
 from t2disc.store.nifti import nifti_bytes
 from t2disc.store.records import FitFacts
 
+FLAG_MAP = "desc-flag_dseg"
+"""End of the name of the map that tells why a voxel has no T2."""
 _MS_PER_S = 1000.0
 
 _FLAG_MEANINGS = {
@@ -74,9 +76,21 @@ def map_files(stem: str, t2map: T2Map, facts: FitFacts, acquisition: Acquisition
         *image_files(f"{stem}_{quantity}map", t2_s, t2map, t2_text | common, window=_WINDOW_S),
         *image_files(f"{stem}_S0map", t2map.s0, t2map, s0_text | common),
         *image_files(f"{stem}_desc-se_{quantity}map", se_s, t2map, se_text | common, window=_SE_WINDOW_S),
-        *image_files(f"{stem}_desc-flag_mask", t2map.flag, t2map, _flag_text(symbol) | common),
+        *_flag_files(f"{stem}_{FLAG_MAP}", t2map, _flag_text(symbol) | common),
         *_model_files(stem, t2map, common),
     )
+
+
+def _flag_files(name: str, t2map: T2Map, text: dict[str, Any]) -> Iterator[StoredFile]:
+    """Yield the map of why voxels have no T2, as a segmentation, and the table that names its values.
+
+    It is no ``mask``, which is 1 where something can be used; names are those of the columns ``n_...`` of discs.tsv.
+
+    Source: BIDS 1.9.0, "Imaging derivatives: discrete segmentations" (columns ``index`` and ``name``).
+    """
+    rows = ("index\tname", *(f"{int(flag)}\t{flag.name.lower()}" for flag in Flag), "")
+    yield from image_files(name, t2map.flag, t2map, text)
+    yield StoredFile(path=PurePosixPath("anat", f"{name}.tsv"), content="\n".join(rows).encode())
 
 
 def _model_files(stem: str, t2map: T2Map, common: dict[str, Any]) -> Iterator[StoredFile]:

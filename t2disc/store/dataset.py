@@ -27,7 +27,6 @@ _IGNORED_BY_VALIDATOR = (
     "manifest.json",
     "**/manifest.json",
     "**/*_record.json",
-    "**/*_desc-flag_mask.*",
     "**/*_fitmap.*",
     "**/*_dseg.label.txt",
     "**/*_dseg.ctbl",
@@ -42,8 +41,8 @@ has checks. `checks.tsv`: every one of these checks. The `.json` beside each exp
 
 `sub-*/ses-*/anat/`: the first echo (`MESE`, or `MEGRE` where the series is a gradient echo), maps of T2 in seconds
 (`T2map`, `T2starmap`), their standard error (`desc-se`), the signal at echo time 0 (`S0map`), why a voxel has no T2
-(`desc-flag`), how well the curve describes the signal (`fitmap`: reduced chi-square, R2, odd/even index, decay
-variance), and the discs and their regions
+(`desc-flag_dseg`, 0 where there is one; the `.tsv` names the reasons), how well the curve describes the signal
+(`fitmap`: reduced chi-square, R2, odd/even index, decay variance), and the discs and their regions
 (`dseg`, with names and colours in the `.tsv`, for ITK-SNAP in the `.label.txt`, for 3D Slicer in the `.ctbl`).
 `sub-*/ses-*/fmap/`: the refocusing efficiency (`TB1map`), of the signal models that find or are given it.
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from t2disc.errors import OutputsDamaged
 from t2disc.model import SCHEMES, DiscLabels, LabelSource, RegionMap, T2Map
-from t2disc.store.bids import first_echo_name, quantity_of
+from t2disc.store.bids import FLAG_MAP, first_echo_name, quantity_of
 from t2disc.store.records import VisitRecord
 
 _MS_PER_S = 1000.0
@@ -87,7 +87,7 @@ def _t2map(folder: Path, stem: str, record: VisitRecord) -> T2Map:
         t2_ms=t2_s * np.float32(_MS_PER_S),
         s0=_image(folder / f"{stem}_S0map.nii.gz")[0],
         t2_se_ms=_image(folder / f"{stem}_desc-se_{name}.nii.gz")[0] * np.float32(_MS_PER_S),
-        flag=_image(folder / f"{stem}_desc-flag_mask.nii.gz")[0],
+        flag=_image(folder / f"{stem}_{FLAG_MAP}.nii.gz")[0],
         affine=affine,
         echo_times_ms=np.array(record.fit.echo_times_ms),
         model=record.fit.model,
@@ -98,7 +98,7 @@ def _t2map(folder: Path, stem: str, record: VisitRecord) -> T2Map:
 def _discs(folder: Path, stem: str, record: VisitRecord, *, with_schemes: bool) -> DiscLabels:
     """Return the labels; empty ones on the T2 map's grid where no disc was labelled."""
     if not record.levels:
-        flag, affine = _image(folder / f"{stem}_desc-flag_mask.nii.gz")
+        flag, affine = _image(folder / f"{stem}_{FLAG_MAP}.nii.gz")
         return DiscLabels(discs=np.zeros_like(flag), regions=np.zeros_like(flag), levels=(), affine=affine)
     discs, affine = _image(folder / f"{stem}_desc-discs_dseg.nii.gz")
     return DiscLabels(

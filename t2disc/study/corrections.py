@@ -13,7 +13,7 @@ from t2disc.study.labels import is_region_map, label_maps, listing_of
 from t2disc.study.layout import CORRECTIONS, list_folder
 
 _IMAGES = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd", ".dcm")
-_OWN_MAPS = re.compile(r"_(T2map|T2starmap|S0map|TB1map|fitmap|desc-flag_mask|desc-preproc_ME(SE|GRE))\.nii\.gz$")
+_OWN_MAPS = re.compile(r"_(T2map|T2starmap|S0map|TB1map|fitmap|desc-preproc_ME(SE|GRE))\.nii\.gz$")
 """Other maps of t2disc's outputs: they come along when a whole folder of outputs is copied to be corrected."""
 _VISIT = re.compile(r"(?:^|/)(sub-[A-Za-z0-9]+)[_/](ses-[A-Za-z0-9]+)[_/]")
 

@@ -11,8 +11,8 @@ from typing import Literal
 from t2disc.errors import LabelsMissing, LabelsRepeated
 from t2disc.model import LabelMap, Visit
 
-_NOT_DISCS = re.compile(r"_desc-(regions|strips|midsagittal|posterior|matcheddiscs|matchedregions)_dseg\.")
-"""t2disc's own maps of regions, which lie beside its map of discs, and those of pairs of visits."""
+_NOT_DISCS = re.compile(r"_desc-(regions|strips|midsagittal|posterior|matcheddiscs|matchedregions|flag)_dseg\.")
+"""t2disc's own maps of regions and flags, which lie beside its map of discs, and those of pairs of visits."""
 _FOUND_HERE = "discs are found automatically"
 _NOT_LABELLED = "no disc is labelled"
 
@@ -174,7 +174,7 @@ def is_label_map(path: Path) -> bool:
 
 
 def is_region_map(path: Path) -> bool:
-    """Tell by its name whether a file is one of t2disc's own maps of the regions of discs."""
+    """Tell by its name whether a file is one of t2disc's own maps of the regions of discs, or of flags."""
     return _NOT_DISCS.search(path.name) is not None
 
 
