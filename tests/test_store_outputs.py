@@ -297,12 +297,12 @@ def test_sidecars_tell_units_method_echo_times_and_noise():
     assert sidecar["EchoTime"] == [0.02, 0.03]
     assert sidecar["SkipFirst"] == 1
     assert sidecar["EchoRule"] == "the first 1 left out"
-    assert sidecar["Sources"] == ["multi-echo series of this visit, 3 echoes"]
+    assert sidecar["SourceDescription"] == "multi-echo series of this visit, 3 echoes"
     assert not {"AssumedT1", "ReceiveChannels"} & sidecar.keys()
     assert sidecar["RepetitionTimeExcitation"] == 1.5
     assert sidecar["NoiseSigma"] == 2.5
     assert sidecar["NoiseMethod"] == "background"
-    assert {"EstimationAlgorithm", "EstimationReference", "Sources"} <= sidecar.keys()
+    assert {"EstimationAlgorithm", "EstimationReference", "SourceDescription"} <= sidecar.keys()
     assert "FlipAngle" not in sidecar  # of refocusing or of excitation, by vendor: kept in the record
     levels = json.loads(maps()["anat/sub-1_ses-1_desc-flag_dseg.json"])["Levels"]
     assert {int(value): text.split(":")[0] for value, text in levels.items()} == {int(f): f.name for f in Flag}
@@ -342,6 +342,21 @@ def test_the_map_of_flags_is_a_segmentation_with_a_table_of_its_values():
     assert {f"n_{row['name']}" for row in rows if row["index"] != "0"} <= set(columns)
     assert not [name for name in maps() if "_mask" in name]
     assert not [line for line in by_name(dataset_files())[".bidsignore"].decode().split() if "flag" in line]
+
+
+@pytest.mark.parametrize("kind", ["given", "automatic"])
+def test_sources_are_paths_or_uris_or_none_and_every_sidecar_describes_its_map(kind):
+    empty = np.zeros((3, 4, 2), np.uint8)
+    schemes = tuple(RegionMap(scheme=scheme, values=empty) for scheme in SCHEMES[1:])
+    source = LabelSource(kind=kind, sha256="ab" * 32)
+    discs = DiscLabels(discs=empty, regions=empty, levels=("L4/L5",), affine=AFFINE, source=source, schemes=schemes)
+    files = maps() | by_name(label_files("sub-1_ses-1", discs))
+    sidecars = {name: json.loads(content) for name, content in files.items() if name.endswith(".json")}
+    assert len(sidecars) == 9
+    for name, sidecar in sidecars.items():
+        assert all(re.fullmatch(r"bids:\w*:\S+", each) for each in sidecar.get("Sources", ())), name
+        assert sidecar["SourceDescription"], name
+        assert sidecar["Description"], name
 
 
 def test_viewers_open_t2_and_its_error_in_one_window_and_choose_their_own_for_the_rest():
@@ -402,8 +417,7 @@ def test_the_sidecar_of_a_label_map_tells_who_drew_it():
     told = set()
     for kind in get_args(LabelKind):
         discs = DiscLabels(discs=empty, regions=empty, levels=("L4/L5",), affine=AFFINE, source=LabelSource(kind=kind))
-        (source,) = json.loads(by_name(label_files("s", discs))["anat/s_desc-discs_dseg.json"])["Sources"]
-        told.add(source)
+        told.add(json.loads(by_name(label_files("s", discs))["anat/s_desc-discs_dseg.json"])["SourceDescription"])
     assert len(told) == len(get_args(LabelKind))
 
 
@@ -414,7 +428,7 @@ def test_the_sidecar_of_a_label_map_tells_the_scheme_and_the_check_sum(kind, who
     discs = DiscLabels(discs=empty, regions=empty, levels=("L4/L5",), affine=AFFINE, source=source)
     files = by_name(label_files("s", discs))
     for name in ("discs", "regions"):
-        (told,) = json.loads(files[f"anat/s_desc-{name}_dseg.json"])["Sources"]
+        told = json.loads(files[f"anat/s_desc-{name}_dseg.json"])["SourceDescription"]
         assert told.endswith(f"; values read as those of spider; SHA-256 of {whose} {'ab' * 32}")
 
 

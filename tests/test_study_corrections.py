@@ -155,7 +155,7 @@ def test_record_and_tables_tell_a_correction_from_a_given_map(folder):
         assert (discs[session_id]["labels"], discs[session_id]["confidence"]) == (kind, "1.000")
         assert visits[session_id]["review"] == "n/a"
     (sidecar,) = (out / "sub-P1" / "ses-baseline").rglob("*_desc-discs_dseg.json")
-    assert "correction" in json.loads(sidecar.read_text())["Sources"][0]
+    assert "correction" in json.loads(sidecar.read_text())["SourceDescription"]
 
 
 def test_check_tells_a_correction_from_a_given_map(folder):

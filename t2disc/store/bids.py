@@ -172,13 +172,18 @@ def _flag_text(symbol: str) -> dict[str, Any]:
 
 
 def _provenance(t2map: T2Map, facts: FitFacts, symbol: str) -> dict[str, Any]:
-    n_echoes = len(facts.echo_times_ms)
+    """Return how the maps came to be.
+
+    ``Sources`` of BIDS are paths or URIs: to tell them the name of a DICOM file, or where the input lies on this
+    machine, would stand in the outputs. So what was used is told in words under a key of ours.
+    """
+    n_echoes = facts.n_acquired or len(facts.echo_times_ms) + facts.skip_first
     sigma = facts.noise.sigma
     return {
         "EstimationAlgorithm": f"{t2map.algorithm.replace('T2', symbol)} (t2disc model '{t2map.model}')",
         "EstimationReference": t2map.reference,
         "EchoTime": [_seconds(te_ms) for te_ms in facts.echo_times_ms],
-        "Sources": [f"multi-echo series of this visit, {facts.n_acquired or n_echoes + facts.skip_first} echoes"],
+        "SourceDescription": f"multi-echo series of this visit, {n_echoes} echoes",
         "SkipFirst": facts.skip_first,
         "EchoRule": str(facts.echoes),
         "MinimumSNR": facts.min_snr,

@@ -36,10 +36,11 @@ def label_files(stem: str, discs: DiscLabels) -> tuple[StoredFile, ...]:
     """
     if not discs.levels:
         return ()
-    sources = {"Sources": [_source_text(discs.source)]}
+    sources = {"SourceDescription": _source_text(discs.source)}
+    disc_text = {"Description": "Discs by level; see the dseg.tsv"}
     region_text = {"Description": "Regions of each disc by disc-relative position; see the dseg.tsv"}
     return (
-        *_label_map(f"{stem}_desc-discs_dseg", discs.discs, discs, sources, _level_rows(discs)),
+        *_label_map(f"{stem}_desc-discs_dseg", discs.discs, discs, disc_text | sources, _level_rows(discs)),
         *_label_map(f"{stem}_desc-regions_dseg", discs.regions, discs, region_text | sources, _part_rows("np-af")),
         *(file for scheme in discs.schemes for file in _scheme_files(stem, discs, scheme, region_text | sources)),
     )
