@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from t2disc.store import (
     ReadingKey,
     StudyIndex,
     VisitFacts,
+    file_sha256,
     files_stamp,
     folder_stamp,
     is_whole,
@@ -336,6 +338,22 @@ def test_lost_added_and_linked_files_are_named(study):
         linked.name: "changed",
         "discs.tsv": "missing",
     }
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs named pipes")
+def test_a_pipe_in_the_place_of_a_table_or_map_is_not_waited_for(study):
+    out = study / "out"
+    path = next((out / "sub-P1" / "ses-baseline").glob("anat/*_S0map.nii.gz"))
+    for each in (path, out / "discs.tsv"):
+        each.unlink()
+        os.mkfifo(each)
+    rescue = threading.Timer(5.0, lambda: os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK)))  # whoever waits goes on
+    rescue.start()
+    assert file_sha256(path) is None
+    rescue.cancel()
+    named = {str(each.path) for each in verify_outputs(out)[1] if each.what == "changed"}
+    assert named == {path.relative_to(out).as_posix(), "discs.tsv"}
+    assert not is_whole(out / "sub-P1" / "ses-baseline")
 
 
 def test_a_visit_that_was_exchanged_with_its_manifest_is_noticed(study):

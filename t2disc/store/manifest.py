@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -63,7 +64,7 @@ def manifest_sha256(folder: Path) -> str | None:
 
 
 def file_sha256(path: Path) -> str | None:
-    """Return the check sum of a file; ``None`` where it cannot be read."""
+    """Return the check sum of a file; ``None`` where it cannot be read, or is a pipe or the like."""
     try:
         return _sha256(path)
     except OSError:
@@ -84,5 +85,7 @@ def _is_as_listed(folder: Path, manifest: bytes) -> bool:
 
 
 def _sha256(path: Path) -> str:
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError("no regular file")  # a pipe would be waited for
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
