@@ -40,11 +40,15 @@ def verdicts(drift: Drift) -> dict[str, str]:
     return {name: getattr(drift, name) for name in FACTS}
 
 
+def unchecked(drift: Drift) -> tuple[str, ...]:
+    return tuple(name for name, verdict in verdicts(drift).items() if verdict == "cannot be checked")
+
+
 # ------------------------------------------------------------------------------------------------ agreement
 def test_a_scan_agrees_with_itself_in_everything():
     drift = compare()
     assert set(verdicts(drift).values()) == {"same"}
-    assert (drift.differing, drift.unchecked) == ((), ())
+    assert (drift.differing, unchecked(drift)) == ((), ())
     assert (drift.time_of_day_difference_h, drift.interval_days) == (0.0, 0)
 
 
@@ -120,21 +124,21 @@ def test_trains_of_echoes_are_compared_by_first_echo_spacing_and_number(after, d
 def test_what_one_header_does_not_tell_cannot_be_checked(fact, field):
     silent = replace(SCAN, **{field: None})
     for drift in (compare(silent), compare(SCAN, silent), compare(silent, silent)):
-        assert (drift.differing, drift.unchecked) == ((), (fact,))
+        assert (drift.differing, unchecked(drift)) == ((), (fact,))
 
 
 def test_a_blank_text_or_a_number_that_is_none_tells_nothing():
     hollow = replace(SCAN, software=" ", field_strength_t=math.nan, voxel_size_mm=(0.7, math.nan, 4.0))
-    assert compare(hollow, hollow).unchecked == ("software", "field_strength", "voxel_size")
+    assert unchecked(compare(hollow, hollow)) == ("software", "field_strength", "voxel_size")
 
 
 @pytest.mark.parametrize("missing", [None, [], ()])
 def test_without_echo_times_nothing_is_said_of_them(missing):
-    assert compare(after=missing).unchecked == ("first_echo_time", "echo_spacing", "n_echoes")
+    assert unchecked(compare(after=missing)) == ("first_echo_time", "echo_spacing", "n_echoes")
 
 
 def test_one_echo_has_no_spacing():
-    assert compare(before=[10.0], after=[10.0]).unchecked == ("echo_spacing",)
+    assert unchecked(compare(before=[10.0], after=[10.0])) == ("echo_spacing",)
 
 
 def test_two_empty_headers_agree_in_nothing():

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from t2disc.fit.backend import Namespace
+from t2disc.fit.sums import added
 from t2disc.fit.train import EchoTrain
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class MonoCurve:
         """Begin with the first echo and the decay from the sum of the early echoes to that of the late ones."""
         xp, n = self._xp, signal.shape[0]
         part = n - 1 if self._train.is_equal else n // 2
-        early, late = _added(signal[:part, :]), _added(signal[n - part :, :])
+        early, late = added(signal[:part, :]), added(signal[n - part :, :])
         lag = float(self._train.steps[n - part :].mean() - self._train.steps[:part].mean())
         x = xp.log(xp.maximum(early, TINY + 0 * early) / xp.maximum(late, TINY + 0 * late)) / lag
         return xp.maximum(signal[0, :], 1e-3 * early / part), xp.clip(x, X_AT_START[0], X_AT_START[1])
@@ -140,14 +141,6 @@ class MonoCurve:
     def doubt(self, parameters: tuple[Rows, ...], covariance: Matrix) -> None:  # noqa: ARG002
         """No flag of its own."""
         return
-
-
-def _added(rows: Rows) -> Rows:
-    """Add echo by echo: the order of a reduction would depend on the width of the block."""
-    total = rows[0, :]
-    for echo in range(1, rows.shape[0]):
-        total = total + rows[echo, :]
-    return total
 
 
 class OffsetCurve(MonoCurve):

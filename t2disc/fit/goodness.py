@@ -27,6 +27,7 @@ from t2disc.fit.blocks import SLAB, as_slice, memory_order
 from t2disc.fit.epgcurve import B1_AT_FOLD
 from t2disc.fit.expected import Expectation, require_third
 from t2disc.fit.models import Model, Problem, find_model
+from t2disc.fit.sums import added
 from t2disc.fit.train import EchoTrain, echo_train
 from t2disc.model import EchoChoice, EchoStack, FitQuality, T2Map
 from t2disc.model._arrays import Counts, count_type
@@ -197,13 +198,13 @@ class Judge:
             is_used = np.arange(self._n_echoes)[:, None] < n_echoes
             measured, expected = np.where(is_used, measured, 0.0), np.where(is_used, expected, 0.0)
         residual = measured - expected
-        squares = _added(residual, residual)
-        spread = _added(measured, measured) - _added(measured) ** 2 / n_echoes
-        odd_even = _added(self._signs[:, None] * residual, expected) / _added(expected, expected)
+        squares = added(residual, residual)
+        spread = added(measured, measured) - added(measured) ** 2 / n_echoes
+        odd_even = added(self._signs[:, None] * residual, expected) / added(expected, expected)
         left = np.maximum(n_echoes - self._n_fitted(fitted), 0)
         judged = np.stack(
             [
-                _added(residual, residual / variance) / left,
+                added(residual, residual / variance) / left,
                 1.0 - squares / spread,
                 np.where(self._alternates[n_echoes], odd_even, np.nan),
                 squares / left / expected[0] ** 2,
@@ -231,11 +232,3 @@ def _as_doubles(fitted: Fitted) -> Fitted:
         s0=fitted.s0.astype(np.float64),
         third=None if fitted.third is None else fitted.third.astype(np.float64),
     )
-
-
-def _added(rows: Floats, times: Floats | None = None) -> Floats:
-    """Add rows, or their products, echo by echo: the order of a reduction would depend on the width of the block."""
-    total = np.zeros(rows.shape[1])
-    for echo, row in enumerate(rows):
-        total += row if times is None else row * times[echo]
-    return total

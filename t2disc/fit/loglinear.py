@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from t2disc.fit.curves import mono_signal_of
 from t2disc.fit.models import BlockFit, Problem, Solver, register_model
 from t2disc.fit.search import judge_signal
+from t2disc.fit.sums import added
 from t2disc.fit.train import EchoTrain
 from t2disc.model import Flag
 
@@ -59,11 +60,11 @@ def _line_solver(train: EchoTrain, *, is_weighted: bool) -> Solver:
     def solve(signal: NDArray[Any], b1: NDArray[Any] | None = None) -> BlockFit:  # noqa: ARG001 - a solver's signature
         logs = np.log(signal)
         weights = _weights(signal) if is_weighted else np.ones_like(signal)
-        total = _added(weights)
-        middle, late = _added(weights * logs) / total, _added(weights * times) / total
-        spread = _added(weights * (times - late) ** 2)
-        rate = -_added(weights * (times - late) * logs) / spread
-        residual = _added(weights * (logs - middle + (times - late) * rate) ** 2)
+        total = added(weights)
+        middle, late = added(weights * logs) / total, added(weights * times) / total
+        spread = added(weights * (times - late) ** 2)
+        rate = -added(weights * (times - late) * logs) / spread
+        residual = added(weights * (logs - middle + (times - late) * rate) ** 2)
         t2_ms, s0 = 1.0 / rate, np.exp(middle + rate * late)
         covariance = _covariance(t2_ms, s0, late, residual / _left(train), total, spread)
         return BlockFit(t2_ms, s0, np.sqrt(covariance[0]), _flag(train, signal, rate, t2_ms), None, covariance)
@@ -89,14 +90,6 @@ def _covariance(
     of_rate = variance / spread
     of_log_s0 = variance / total + late**2 * of_rate
     return t2_ms**4 * of_rate, -(t2_ms**2) * s0 * late * of_rate, s0**2 * of_log_s0
-
-
-def _added(rows: Floats) -> Floats:
-    """Add echo by echo: the order of a reduction would depend on the width of the block."""
-    total = np.zeros(rows.shape[1])
-    for row in rows:
-        total += row
-    return total
 
 
 def _flag(train: EchoTrain, signal: NDArray[Any], rate: Floats, t2_ms: Floats) -> NDArray[np.uint8]:

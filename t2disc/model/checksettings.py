@@ -179,12 +179,6 @@ class MajorLeast(Least):
     severity: Severity = "major"
 
 
-class MajorMost(Most):
-    """A number that must not be greater, or the disc cannot be used."""
-
-    severity: Severity = "major"
-
-
 class Asked(_Expectation):
     """Something that is asked for, without a number."""
 

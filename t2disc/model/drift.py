@@ -43,12 +43,4 @@ class Drift:
     @property
     def differing(self) -> tuple[str, ...]:
         """Names of the facts that differ, in the order of the attributes."""
-        return self._facts("differs")
-
-    @property
-    def unchecked(self) -> tuple[str, ...]:
-        """Names of the facts that either header does not tell."""
-        return self._facts("cannot be checked")
-
-    def _facts(self, agreement: Agreement) -> tuple[str, ...]:
-        return tuple(field.name for field in fields(self) if getattr(self, field.name) == agreement)
+        return tuple(field.name for field in fields(self) if getattr(self, field.name) == "differs")
