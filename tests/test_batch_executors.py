@@ -291,7 +291,7 @@ def test_a_second_run_starts_no_worker(sound, tmp_path, monkeypatch):
 
 def test_without_the_extra_it_is_told_what_to_install(sound, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(DaskMissing, match=r"t2disc\[dask\]"):
+    with pytest.raises(DaskMissing, match="t2disc's extra dask"):
         run(sound, tmp_path, executor="dask-local")
     assert not (tmp_path / LOCK).exists()
 
