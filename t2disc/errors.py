@@ -146,7 +146,7 @@ class NiftiUnreadable(ScanError):
 
 class SidecarInvalid(ScanError):
     code = "sidecar-invalid"
-    expected = "a JSON sidecar beside each echo, with EchoTime in seconds"
+    expected = "a JSON sidecar beside each echo or inherited from a folder above, with EchoTime in seconds"
     todo = "convert the visit again with dcm2niix -b y, or add the sidecar"
 
 

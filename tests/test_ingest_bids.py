@@ -185,6 +185,71 @@ def test_facts_of_a_sidecar_that_are_null_or_under_the_derivatives_name_are_unde
     assert (facts.software, facts.repetition_time_ms) == (None, 1500.0)
 
 
+# ------------------------------------------------------------------------------------------------ inheritance
+def bids_visit(root: Path) -> Path:
+    """A dataset of one visit whose echoes' own sidecars hold the echo time alone."""
+    (root / "dataset_description.json").parent.mkdir(parents=True, exist_ok=True)
+    (root / "dataset_description.json").write_text('{"Name": "x", "BIDSVersion": "1.9.0"}')
+    write_echoes(root / "sub-1" / "ses-a" / "anat")
+    return root / "sub-1" / "ses-a"
+
+
+def test_what_the_folders_above_say_is_inherited_and_the_nearest_wins(tmp_path):
+    visit = bids_visit(tmp_path / "study")
+    facts = {"Manufacturer": "SIEMENS", "RepetitionTime": 2.0, "MagneticFieldStrength": 3, "EchoTime": 9.9}
+    for path, told in (
+        (tmp_path / "MESE.json", {"SliceThickness": 9}),  # above the dataset
+        (tmp_path / "study" / "MESE.json", facts),
+        (tmp_path / "study" / "acq-other_MESE.json", {"FlipAngle": 9}),
+        (tmp_path / "study" / "T1w.json", {"FlipAngle": 9}),
+        (tmp_path / "study" / "sub-1" / "sub-1_MESE.json", {"RepetitionTime": 1.5, "Manufacturer": "GE"}),
+        (visit / "sub-1_ses-a_MESE.json", {"Manufacturer": "Philips"}),
+        (visit / "anat" / "sub-2_MESE.json", {"FlipAngle": 9}),
+    ):
+        path.write_text(json.dumps(told))
+    stack = load_stack(visit)
+    facts = stack.acquisition
+    assert (facts.vendor, facts.repetition_time_ms, facts.field_strength_t) == ("Philips", 1500.0, 3.0)
+    assert (facts.flip_angle_deg, facts.slice_thickness_mm) == (None, None)
+    assert stack.echo_times_ms.tolist() == [10, 20, 40]
+
+
+def test_echoes_may_have_all_they_say_from_above(tmp_path):
+    visit = bids_visit(tmp_path)
+    for path in (visit / "anat").glob("*.json"):
+        path.rename(tmp_path / path.name.removeprefix("sub-1_ses-a_"))
+    assert load_stack(visit).echo_times_ms.tolist() == [10, 20, 40]
+    (tmp_path / "echo-2_MESE.json").unlink()
+    assert code_of(visit) == "sidecar-invalid"
+
+
+def test_a_gradient_echo_that_only_the_root_tells_of_is_refused(tmp_path):
+    visit = bids_visit(tmp_path)
+    (tmp_path / "MESE.json").write_text('{"ScanningSequence": "GR"}')
+    assert code_of(visit) == "gradient-echo"
+
+
+@pytest.mark.parametrize("content", [b"[1]", b"{", b'{"x": "' + b"y" * 2**20 + b'"}'], ids=["list", "cut", "huge"])
+def test_a_damaged_or_huge_sidecar_above_is_refused(tmp_path, content):
+    visit = bids_visit(tmp_path)
+    (tmp_path / "MESE.json").write_bytes(content)
+    assert code_of(visit) == "sidecar-invalid"
+
+
+def test_sidecars_of_one_folder_that_contradict_each_other_are_refused(tmp_path):
+    visit = bids_visit(tmp_path)
+    (tmp_path / "sub-1_MESE.json").write_text('{"RepetitionTime": 1.5, "FlipAngle": 90}')
+    (tmp_path / "ses-a_MESE.json").write_text('{"RepetitionTime": 1.5}')
+    assert load_stack(visit).acquisition.repetition_time_ms == 1500.0
+    (tmp_path / "ses-a_MESE.json").write_text('{"RepetitionTime": 2.5}')
+    assert code_of(visit) == "sidecar-invalid"
+
+
+def test_echoes_given_one_by_one_have_the_sidecars_beside_them(tmp_path):
+    echoes = sorted(write_echoes(tmp_path).glob("*.nii.gz"))
+    assert load_stack(echoes).echo_times_ms.tolist() == [10, 20, 40]
+
+
 def rewrite_header(folder: Path, change) -> Path:
     for path in folder.glob("*.nii.gz"):
         image = nib.load(path)

@@ -453,6 +453,32 @@ def test_names_that_bids_gives_a_meaning_count(tmp_path):
     assert visit_basis(visit(tmp_path), Protocol(), LabelFolders()) != before
 
 
+def test_a_sidecar_above_the_visit_counts_where_its_echoes_inherit_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("t2disc.store.stamps._FRESH_NS", -(10**18))
+    folder = tmp_path / "sub-1" / "ses-a"
+    (folder / "anat").mkdir(parents=True)
+    (tmp_path / "dataset_description.json").write_text("{}")
+    for n in (1, 2):
+        (folder / "anat" / f"sub-1_ses-a_echo-{n}_MESE.nii.gz").write_bytes(b"echo")
+
+    def told() -> tuple[object, str | None]:
+        """What the contents tell, and the stamp by which they are known unread."""
+        (found,) = find_visits(tmp_path)
+        assert found.stamp is not None
+        return visit_basis(found, Protocol(), LabelFolders()), found.stamp
+
+    without = told()
+    (tmp_path / "task-x_MESE.json").write_text("{}")
+    assert told() == without
+    (tmp_path / "MESE.json").write_text('{"RepetitionTime": 1}')
+    one = told()
+    (tmp_path / "MESE.json").write_text('{"RepetitionTime": 12}')
+    other = told()
+    for earlier, later in ((without, one), (one, other), (without, other)):
+        assert earlier[0] != later[0]
+        assert earlier[1] != later[1]
+
+
 def test_what_cannot_be_told_has_no_check_sums(folder):
     path = correct(folder, BASELINE)
     copy(path, path.with_name(f"{BASELINE}_dseg.nii.gz"))

@@ -1,4 +1,4 @@
-"""Echoes that come as BIDS files: ``*_echo-<N>_MESE.nii[.gz]`` with a JSON sidecar each.
+"""Echoes that come as BIDS files: ``*_echo-<N>_MESE.nii[.gz]`` with a JSON sidecar each, or ones that they share.
 
 BIDS keeps times in seconds; this door turns them into milliseconds, and refuses values no spin-echo train has rather
 than guess a unit. Source: BIDS 1.9.0, MRI / anatomy imaging data (MESE), qMRI appendix.
@@ -6,7 +6,6 @@ than guess a unit. Source: BIDS 1.9.0, MRI / anatomy imaging data (MESE), qMRI a
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Sequence
@@ -37,6 +36,7 @@ from t2disc.ingest.facts import plain, unit_vector
 from t2disc.ingest.frametype import sequence, vendor
 from t2disc.ingest.grid import check_affine
 from t2disc.ingest.nifti import read_volume
+from t2disc.ingest.sidecars import read_sidecar
 from t2disc.model import Acquisition, EchoStack, Inventory, LeftOut
 from t2disc.model.grids import corner_distance_mm
 
@@ -132,7 +132,8 @@ def _choose(files: Sequence[Path], settings: IngestSettings | None, *, require_s
     acquisitions: dict[str, list[Path]] = {}
     for path in echo_files(files):
         acquisitions.setdefault(_ECHO_NAME.sub(r"\g<before>\g<after>", path.name), []).append(path)
-    candidates = [_series(paths) for paths in acquisitions.values()]
+    sidecars = [path for path in files if path.suffix == ".json"]
+    candidates = [_series(paths, sidecars) for paths in acquisitions.values()]
     listed = "; ".join(series.describe() for series in candidates)
     wanted = [series for series in candidates if series.fits(settings)]
     if not wanted:
@@ -147,8 +148,8 @@ def _choose(files: Sequence[Path], settings: IngestSettings | None, *, require_s
     return wanted[0]
 
 
-def _series(paths: Sequence[Path]) -> _MeseSeries:
-    echoes = sorted((_with_sidecar(path) for path in paths), key=lambda echo: echo.echo_time_ms)
+def _series(paths: Sequence[Path], files: Sequence[Path]) -> _MeseSeries:
+    echoes = sorted((_with_sidecar(path, files) for path in paths), key=lambda echo: echo.echo_time_ms)
     times = [echo.echo_time_ms for echo in echoes]
     if len(set(times)) < len(times):
         raise EchoTimeRepeated(f"echo times {', '.join(f'{t:g}' for t in times)} ms")
@@ -164,16 +165,8 @@ def _whole_train(numbers: Sequence[int]) -> None:
         raise EchoMissing(f"files echo-{listed}", expected="files echo-1, echo-2, ... without a gap")
 
 
-def _with_sidecar(path: Path) -> _EchoFile:
-    sidecar_path = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".json")
-    try:
-        if not sidecar_path.is_file():
-            raise FileNotFoundError
-        sidecar = json.loads(sidecar_path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise SidecarInvalid("a MESE echo whose JSON sidecar is absent or no JSON") from error
-    if not isinstance(sidecar, dict):
-        raise SidecarInvalid("a JSON sidecar that is no object")
+def _with_sidecar(path: Path, files: Sequence[Path]) -> _EchoFile:
+    sidecar = read_sidecar(path, files)
     name = _ECHO_NAME.match(path.name)
     return _EchoFile(path, int(name["n"]) if name else 0, _echo_time_ms(sidecar), sidecar)
 

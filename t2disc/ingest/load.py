@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from t2disc.ingest.pixels import check_sources, read_signal
 from t2disc.ingest.rescale import common_scale
 from t2disc.ingest.scan import files_of
 from t2disc.ingest.series import choose_series
+from t2disc.ingest.sidecars import sidecars_above
 from t2disc.model import Acquisition, EchoStack, Inventory, LeftOut
 
 if TYPE_CHECKING:
@@ -54,7 +56,8 @@ def load_stack(
     Parameters
     ----------
     source
-        Folder of the visit (searched below, links followed once), or its files.
+        Folder of the visit (searched below, links followed once; of BIDS echoes the sidecars above it too, up to the
+        root of the dataset), or its files.
     settings
         ``[ingest]`` of the protocol file: which series, when there are several.
     require_spin_echo
@@ -71,7 +74,7 @@ def load_stack(
     InputError
         With the codes listed in docs/codes.md; see :mod:`t2disc.errors`.
     """
-    files, spin_echo = files_of(source), _spin_echo(settings, require_spin_echo)
+    files, spin_echo = files_read(source), _spin_echo(settings, require_spin_echo)
     if bids.echo_files(files):
         return bids.load_echoes(files, settings, require_spin_echo=spin_echo)
     plan = _plan(files, settings, require_spin_echo=spin_echo)
@@ -100,7 +103,7 @@ def take_inventory(
     InputError
         As :func:`load_stack`, but for faults that only the pixels show.
     """
-    files, spin_echo = files_of(source), _spin_echo(settings, require_spin_echo)
+    files, spin_echo = files_read(source), _spin_echo(settings, require_spin_echo)
     if bids.echo_files(files):
         return bids.take_inventory(files, settings, require_spin_echo=spin_echo)
     plan = _plan(files, settings, require_spin_echo=spin_echo)
@@ -112,6 +115,20 @@ def take_inventory(
         left_out=plan.left_out,
         notes=plan.layout.notes,
     )
+
+
+def files_read(source: Path | str | Sequence[Path | str]) -> list[Path]:
+    """Return every file that :func:`load_stack` may read: those of a folder, and what BIDS echoes inherit from above.
+
+    Raises
+    ------
+    StudyNotFound, NoImages, FolderUnreadable
+        As :func:`load_stack`.
+    """
+    files = files_of(source)
+    if isinstance(source, (str, os.PathLike)) and (echoes := bids.echo_files(files)):
+        files += sidecars_above(Path(source), echoes)
+    return files
 
 
 def _plan(files: Sequence[Path], settings: IngestSettings | None, *, require_spin_echo: bool) -> _Plan:

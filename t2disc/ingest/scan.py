@@ -37,6 +37,17 @@ def walk_files(root: Path) -> Iterator[Path]:
         pending.extend(path for path, kind in reversed(kinds) if kind == "folder")
 
 
+def files_in(folder: Path) -> list[Path]:
+    """Return the regular files right in a folder, by name, as :func:`walk_files` has them.
+
+    Raises
+    ------
+    FolderUnreadable
+        ``folder-unreadable``: a folder that may not be listed, or vanished.
+    """
+    return [Path(entry.path) for entry in _entries(folder) if _kind(entry) == "file"]
+
+
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -44,10 +45,10 @@ def visit_basis(
 
 def is_as_found(visit: Visit) -> bool:
     """Tell whether the visit's files are the very ones that were found, unchanged: by their stamp, nothing is read."""
-    from t2disc.ingest import walk_files
+    from t2disc.ingest import files_read
 
     try:
-        return visit.stamp is not None and files_stamp(visit.files or walk_files(visit.folder)) == visit.stamp
+        return visit.stamp is not None and files_stamp(visit.files or files_read(visit.folder)) == visit.stamp
     except T2DiscError:
         return False
 
@@ -58,13 +59,13 @@ def _known_images(visit: Visit, known: Mapping[str, InputFacts]) -> str | None:
 
 
 def _of_images(visit: Visit) -> str:
-    from t2disc.ingest import walk_files
+    from t2disc.ingest import files_read
 
-    return _of_all(sorted(_named_sha256(path, visit.folder) for path in visit.files or walk_files(visit.folder)))
+    return _of_all(sorted(_named_sha256(path, visit.folder) for path in visit.files or files_read(visit.folder)))
 
 
 def _named_sha256(path: Path, folder: Path) -> str:
-    name = path.relative_to(folder).as_posix() if path.name.endswith(_NAMED) else ""
+    name = Path(os.path.relpath(path, folder)).as_posix() if path.name.endswith(_NAMED) else ""
     return _of_all((name, _sha256(path)))
 
 

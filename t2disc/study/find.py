@@ -8,7 +8,15 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from t2disc.errors import DicomUnreadable, FolderUnreadable, LayoutUnclear, NoVisits, VisitOrderUnknown
+from t2disc.errors import (
+    DicomUnreadable,
+    FolderUnreadable,
+    LayoutUnclear,
+    NoImages,
+    NoVisits,
+    StudyNotFound,
+    VisitOrderUnknown,
+)
 from t2disc.model import InputFacts, Visit
 from t2disc.store import files_stamp
 from t2disc.study.heap import visits_of_heap
@@ -119,11 +127,11 @@ def _refuse_loose_files(folder: Path, participant_id: str, *, n_visits: int) -> 
 
 def _dated(visit: Visit, known: Mapping[str, InputFacts]) -> Visit:
     """Return a visit with its day and the stamp of its files, which are read where they are not known."""
-    from t2disc.ingest import walk_files
+    from t2disc.ingest import files_read
 
     try:
-        stamp = files_stamp(walk_files(visit.folder))
-    except FolderUnreadable:
+        stamp = files_stamp(files_read(visit.folder))
+    except (FolderUnreadable, NoImages, StudyNotFound):
         stamp = None
     facts = known.get(stamp) if stamp else None
     date = facts.acquisition_date if facts else _acquisition_date(visit.folder)
