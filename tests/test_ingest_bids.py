@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from t2disc import T2DiscError, load_labels, load_stack
+from t2disc.ingest import take_inventory
 from t2disc.model.protocol import IngestSettings
 
 AFFINE = np.array([[0, 0, 4.0, -8], [-0.5, 0, 0, 20], [0, 0.5, 0, -30], [0, 0, 0, 1]])
@@ -108,6 +109,16 @@ def test_every_flipped_bit_in_a_gzip_stream_is_refused_or_harmless(tmp_path):
             assert error.code in {"nifti-unreadable", "geometry-missing", "grid-mismatch"}
             n_refused += 1
     assert n_refused >= 190
+
+
+def test_looking_at_a_visit_finds_a_damaged_volume_too(tmp_path):
+    """As the quickstart says: of BIDS, looking reads volumes whole."""
+    victim = write_echoes(tmp_path) / "sub-1_ses-a_echo-3_MESE.nii.gz"
+    victim.write_bytes(victim.read_bytes()[:-9])
+    with pytest.raises(T2DiscError, match="nifti-unreadable"):
+        take_inventory(tmp_path)
+    quickstart = (Path(__file__).parents[1] / "docs" / "quickstart.md").read_text(encoding="utf-8")
+    assert "BIDS volumes are read whole" in quickstart
 
 
 def test_a_gzip_bomb_is_refused(tmp_path):

@@ -57,7 +57,7 @@ class VisitResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """What a visit's headers and its label map say: what would be used, or the refusal; no pixel was read."""
+    """What a visit's headers and its label map say: what would be used, or the refusal; no pixel of DICOM was read."""
 
     visit: Visit
     inventory: Inventory | None = None
