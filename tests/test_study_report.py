@@ -23,7 +23,7 @@ from t2disc.cli import main
 from t2disc.errors import NoVisits, OutputsDamaged, ParticipantsInvalid, StudyNotFound
 from t2disc.model import MatchCode
 from t2disc.model.checks import GRADES
-from t2disc.model.protocol import FitSettings, Protocol, StudySettings
+from t2disc.model.protocol import FitSettings, Protocol, RepeatabilitySettings, StudySettings
 from t2disc.store import picture_bytes
 from t2disc.store.figures import TITLE_IN
 from t2disc.study import draw_plot, expected_visits, find_visits, plot_title, read_key, read_protocol, write_reports
@@ -173,6 +173,24 @@ def test_without_a_protocol_grades_and_checks_are_those_of_the_outputs(judged, t
     write_reports(copy, read_protocol(tmp_path / "p.toml"))
     for page in (copy / "sub-P1/sub-P1_report.html", copy / "index.html"):
         assert OTHER_GRADES in page.read_text()
+
+
+def test_without_a_protocol_controls_bands_and_planned_visits_are_those_of_the_tables(tmp_path):
+    study, out = small_study(tmp_path / "study"), tmp_path / "out"
+    protocol = Protocol(
+        study=StudySettings(control_levels=("L1/L2",), visit_order=("baseline", "month12", "month36")),
+        repeatability=RepeatabilitySettings(rc_pct={"NP": 7.5}),
+    )
+    settings = RunSettings(out=out, protocol=protocol, labels_dir=study / "labels")
+    run_study(find_visits(study, protocol, ignore=(out, study / "labels")), settings)
+    write_reports(out, protocol)
+    given = {path.name: path.read_text() for path in out.rglob("*.html")}
+    assert "7.5" in given["sub-P1_report.html"]
+    assert "ses-month36: not done" in given["sub-P1_report.html"]
+    write_reports(out)
+    assert {path.name: path.read_text() for path in out.rglob("*.html")} == given
+    write_reports(out, Protocol())
+    assert {path.name: path.read_text() for path in out.rglob("*.html")} != given
 
 
 @pytest.mark.parametrize(

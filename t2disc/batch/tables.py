@@ -33,7 +33,11 @@ def write_tables(
     out, before = settings.out, store.read_study_manifest(settings.out)
     folders = {name: sha256 for name, sha256 in _folders(out, records, pairs) if sha256 is not None}
     now = store.StudyManifest(
-        version=__version__, settings_sha256=_settings_sha256(settings), folders=folders, files={}
+        version=__version__,
+        settings_sha256=_settings_sha256(settings),
+        folders=folders,
+        files={},
+        settings=study.told_settings(settings.protocol),
     )
     if before is not None and replace(before, files={}) == now and _stand(before, out):
         return

@@ -131,7 +131,7 @@ def run_report(out: Path, protocol_file: Path | None, study_dir: Path | None = N
     from t2disc import study
     from t2disc.cli.show import counted, stdout_console
 
-    protocol = study.read_protocol(protocol_file) if protocol_file else None
+    protocol = study.read_protocol(protocol_file) if protocol_file else study.published_protocol(out)
     asked = " --protocol PROTOCOL" if protocol_file else ""
     told = f"{asked} --study STUDY" if study_dir else asked
     pages = study.write_reports(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from t2disc.store.files import update_file
 
@@ -28,12 +29,16 @@ class StudyManifest:
         its files.
     files
         SHA-256 of each table and data dictionary, and of what describes the dataset.
+    settings
+        Those of the settings that name visits, levels and coefficients, named as in a protocol file: by them a report
+        shows what the tables say. Empty in manifests older than it.
     """
 
     version: str
     settings_sha256: str
     folders: Mapping[str, str]
     files: Mapping[str, str]
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_study_manifest(out: Path) -> StudyManifest | None:
@@ -44,7 +49,8 @@ def read_study_manifest(out: Path) -> StudyManifest | None:
             return None
         folders = {str(name): str(sha256) for name, sha256 in tree.pop("folders").items()}
         files = {str(name): str(sha256) for name, sha256 in tree.pop("files").items()}
-        return StudyManifest(**tree, folders=folders, files=files)
+        settings = {str(name): dict(table) for name, table in tree.pop("settings", {}).items()}
+        return StudyManifest(**tree, folders=folders, files=files, settings=settings)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
 

@@ -24,7 +24,14 @@ from t2disc.study.pair import (
     pair_record,
 )
 from t2disc.study.protocolfile import protocol_schema, read_protocol
-from t2disc.study.provenance import protocol_of, protocol_of_pair, software_versions, visit_provenance
+from t2disc.study.provenance import (
+    protocol_of,
+    protocol_of_pair,
+    published_protocol,
+    software_versions,
+    told_settings,
+    visit_provenance,
+)
 from t2disc.study.pseudonym import PseudonymKey, read_key, read_or_lend_key, read_or_make_key
 from t2disc.study.ratings import RatingsExported, export_ratings
 from t2disc.study.report import draw_plot, plot_names, plot_title, write_reports
@@ -85,6 +92,7 @@ __all__ = [
     "protocol_of",
     "protocol_of_pair",
     "protocol_schema",
+    "published_protocol",
     "read_key",
     "read_or_lend_key",
     "read_or_make_key",
@@ -94,6 +102,7 @@ __all__ = [
     "retest_warnings",
     "software_versions",
     "summarise",
+    "told_settings",
     "visit_basis",
     "visit_figures",
     "visit_files",

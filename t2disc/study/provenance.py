@@ -6,9 +6,11 @@ import platform
 import zlib
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from t2disc.store import PairBasis, Provenance
+from t2disc.errors import ProtocolInvalid
+from t2disc.store import PairBasis, Provenance, read_study_manifest
 from t2disc.study.basis import FOR_NO_VISIT
 from t2disc.study.protocolfile import valid_protocol
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from t2disc.model.protocol import Protocol
 
 _WITHHELD = (("ingest", "series_description"),)  # a pattern that may be the words of a header
+_TOLD: dict[str, Any] = {"study": {"visit_order", "control_levels"}, "repeatability": True}
 _LIBRARIES = (
     *("numpy", "scipy", "pydicom", "pylibjpeg", "pylibjpeg-openjpeg", "pyjpegls", "nibabel", "onnxruntime"),
     *("SimpleITK", "scikit-image", "matplotlib", "pillow"),
@@ -60,6 +63,25 @@ def protocol_of_pair(basis: PairBasis, given: Protocol) -> Protocol:
         return given
     repeatability = given.repeatability.model_copy(update={"rc_pct": dict(basis.rc_pct)})
     return given.model_copy(update={"repeatability": repeatability})
+
+
+def told_settings(protocol: Protocol) -> dict[str, Any]:
+    """Return the settings of a study's tables that its manifest tells: names of visits and levels, and coefficients."""
+    return protocol.model_dump(mode="json", include=_TOLD)
+
+
+def published_protocol(out: Path) -> Protocol | None:
+    """Return the protocol by which the tables in ``out`` were made, as far as their manifest tells it.
+
+    ``None`` where it does not. What visits were measured by stands in their records, and their grades in the tables.
+    """
+    manifest = read_study_manifest(out)
+    if manifest is None or not manifest.settings:
+        return None
+    try:
+        return valid_protocol(manifest.settings)
+    except ProtocolInvalid:
+        return None
 
 
 @cache

@@ -16,6 +16,7 @@ from t2disc.model import CONTROL_LEVELS, Change, DiscMatch, Grade, StudyChange, 
 from t2disc.model.checks import GradeWord
 from t2disc.study.expected import Expected, expected_visits
 from t2disc.study.order import order_visits, plain_session
+from t2disc.study.provenance import published_protocol
 from t2disc.study.summary import StudySummary, summarise
 
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ def gather(out: Path, protocol: Protocol | None = None, expected: Expected | Non
     """Read all records in ``out``.
 
     Grades and checks are those that ``protocol`` gives; without one, or without ``[checks]`` in it, those of the tables
-    in ``out``. ``expected`` is what the protocol says where it is left out.
+    in ``out``. Without one, order, controls and coefficients too are those of the tables. ``expected`` is what the
+    protocol says where it is left out.
 
     Raises
     ------
@@ -133,6 +135,7 @@ def gather(out: Path, protocol: Protocol | None = None, expected: Expected | Non
     names = store.recorded_pairs(out)
     pairs = [pair for name in names if (pair := store.read_pair_record(out, *name)) is not None]
     stored = store.read_grades(out)
+    protocol = protocol or published_protocol(out)
     summary = _summary(records, pairs, protocol, stored)
     expected = expected_visits(protocol) if expected is None else expected
     return Gathered(
