@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import secrets
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,13 +14,14 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from t2disc.errors import OutputBusy
+from t2disc.errors import OutputBusy, WriteFailed
 from t2disc.store.files import storing
 
 LOCK = ".t2disc.lock"
 _SHARDS = ".t2disc.shard-*.lock"
 _GRACE_S = 10.0  # where a disk has no hard links, a lock without an owner is being written, or its writer has died
 _UNKNOWN = "unknown"  # the token of a lock that does not tell its owner
+_MOST_PID, _MOST_TOKEN, _MOST_BYTES = 2**31 - 1, 64, 4096  # of a lock of ours
 _held: set[str] = set()  # tokens of this process
 
 
@@ -94,6 +96,19 @@ def shard_lock(out: Path, *, number: int, n_shards: int, division: str) -> Itera
         yield
 
 
+def refuse_running(out: Path) -> None:
+    """Refuse an output folder that a run, or a shard, is writing to; nothing is locked, and nothing written.
+
+    Raises
+    ------
+    OutputBusy
+        ``output-busy``.
+    StoreError
+        ``permission-denied`` or ``write-failed``: a lock cannot be read.
+    """
+    _refuse_live([out / LOCK, *_shards(out)])
+
+
 def _shards(out: Path) -> list[Path]:
     return sorted(out.glob(_SHARDS))
 
@@ -155,7 +170,7 @@ def _guarded(lock: Path, owner: _Owner | None, token: str) -> Iterator[None]:
 
 
 def _release(lock: Path, token: str) -> None:
-    with suppress(OSError):
+    with suppress(OSError, WriteFailed):
         owner = _owner_of(lock)
         if owner and owner.token == token:
             lock.unlink()
@@ -217,18 +232,32 @@ def _busy(how: str, lock: Path) -> OutputBusy:
 
 
 def _owner_of(lock: Path) -> _Owner | None:
-    """Read who holds a lock; ``None`` where there is none."""
+    """Read who holds a lock; ``None`` where there is none. What cannot be one of ours has an unknown owner."""
     try:
-        with lock.open(encoding="utf-8") as stream:
-            written_s = os.fstat(stream.fileno()).st_mtime
-            content = stream.read()
+        written_s, content = _read(lock)
     except FileNotFoundError:
         return None
     try:
-        owner = json.loads(content)
-        return _Owner(int(owner["pid"]), str(owner["machine"]), str(owner["token"]), written_s)
-    except (ValueError, KeyError, TypeError):
+        told = json.loads(content)
+        owner = _Owner(int(told["pid"]), str(told["machine"]), str(told["token"]), written_s)
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return _Owner(0, "", _UNKNOWN, written_s)
+    is_sound = 0 < owner.pid <= _MOST_PID and owner.token.isalnum() and len(owner.token) <= _MOST_TOKEN
+    return owner if is_sound else _Owner(0, "", _UNKNOWN, written_s)
+
+
+def _read(lock: Path) -> tuple[float, bytes]:
+    """Return when a lock was written, and what it tells; of a pipe or the like nothing, for it would be waited for."""
+    if lock.is_dir():
+        raise WriteFailed(
+            "a folder in the place of the lock of the output folder",
+            expected="no such folder",
+            todo=f"delete the folder {lock.name} from the output folder, then run again",
+        )
+    descriptor = os.open(lock, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "rb") as stream:
+        status = os.fstat(descriptor)
+        return status.st_mtime, stream.read(_MOST_BYTES) if stat.S_ISREG(status.st_mode) else b""
 
 
 def is_alive(pid: int) -> bool:
