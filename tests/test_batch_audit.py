@@ -13,7 +13,7 @@ from studies import label_map, small_study, sound_visit, tree
 from test_cli_commands import call
 
 from t2disc.errors import ArgumentInvalid, AuditDamaged
-from t2disc.store import AuditEntry, append_audit, file_sha256, manifest_sha256, read_audit, verify_outputs
+from t2disc.store import AuditEntry, append_audit, file_sha256, leave_audit, manifest_sha256, read_audit, verify_outputs
 
 
 @pytest.fixture(scope="module")
@@ -193,3 +193,37 @@ def test_the_log_of_a_refused_run_tells_the_refusal(study):
     assert fit(study, "--redo", "*").exit_code == 2
     (log,) = set((study / "out" / "logs").iterdir()) - before
     assert re.search(r"Z ERROR   \[study-locked\] found a locked study", log.read_text())
+
+
+# ----------------------------------------------------------------------------------------------- runs that were cut off
+def test_a_first_run_that_was_cut_off_has_no_tables_yet(study):
+    (study / "out" / "manifest.json").unlink()
+    assert [str(each) for each in verify_outputs(study / "out")[1]] == ["manifest.json: no manifest of t2disc"], "lost"
+    (study / "out" / "audit.jsonl").unlink()
+    found = [str(each) for each in verify_outputs(study / "out")[1]]
+    assert found == ["manifest.json: no tables yet: an unfinished run; run t2disc fit"]
+    assert call("verify", study / "out").exit_code == 4
+    fit(study)
+    assert not verify_outputs(study / "out")[1]
+
+
+@pytest.mark.parametrize("is_told", [True, False], ids=["by a shard", "killed before it told"])
+def test_a_visit_that_is_newer_than_the_tables_is_told_as_such(study, is_told):
+    out = study / "out"
+    before = {name: (out / name).read_bytes() for name in ("manifest.json", "audit.jsonl")}
+    fit(study, "--redo", "*", "--model", "wls")
+    changed = {target for target, sha256 in read_audit(out).states.items() if target.startswith("sub-")}
+    entries = [each for each in read_audit(out).entries[4:] if each.target in changed]
+    assert len(entries) == 3
+    for name, content in before.items():
+        (out / name).write_bytes(content)
+    if is_told:
+        leave_audit(out, entries)
+    what = "newer than the tables: run t2disc fit" if is_told else "changed, or of a run that was cut off"
+    found = {str(each.path): each.what for each in verify_outputs(out)[1] if each.path.name == "manifest.json"}
+    assert found == {f"{target}/manifest.json": what for target in changed}
+    next((out / "sub-P1" / "ses-baseline").glob("anat/*_T2map.json")).write_text("{}")
+    found = {str(each.path): each.what for each in verify_outputs(out)[1]}
+    assert found["sub-P1/ses-baseline/manifest.json"] in ("changed", "not as the audit tells")
+    fit(study, "--model", "wls")
+    assert not verify_outputs(out)[1]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import platform
+import re
 import subprocess
 import sys
 import textwrap
@@ -25,7 +28,7 @@ from t2disc.store import (
     update_file,
     write_file,
 )
-from t2disc.store.lock import LOCK
+from t2disc.store.lock import LOCK, refuse_running
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="needs POSIX limits and signals")
 
@@ -365,6 +368,49 @@ def test_a_lock_without_an_owner_is_being_written_or_its_writer_has_died(tmp_pat
     with output_lock(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+HOSTILE = {
+    "pid -1": b'{"pid": -1, "machine": "M", "token": "a"}',
+    "pid 0": b'{"pid": 0, "machine": "M", "token": "a"}',
+    "pid too large": b'{"pid": 99999999999999999999, "machine": "M", "token": "a"}',
+    "pid infinite": b'{"pid": 1e999, "machine": "M", "token": "a"}',
+    "token with a path": b'{"pid": 1, "machine": "another machine", "token": "../x"}',
+    "long token": b'{"pid": 1, "machine": "another machine", "token": "' + b"x" * 999 + b'"}',
+    "no text": b"\xff\xfe",
+    "deep": b"[" * 4000,
+    "pipe": None,
+}
+
+
+@posix_only
+@pytest.mark.parametrize("name", [LOCK, ".t2disc.shard-x-1-of-2.lock"])
+@pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
+def test_a_lock_that_none_of_ours_can_be_counts_for_a_while_and_is_taken_over(tmp_path, name, content):
+    lock = tmp_path / name
+    if content is None:
+        os.mkfifo(lock)
+    else:
+        lock.write_bytes(content.replace(b'"M"', json.dumps(platform.node()).encode()))
+    with pytest.raises(OutputBusy), output_lock(tmp_path):
+        pass
+    with pytest.raises(OutputBusy):
+        refuse_running(tmp_path)
+    os.utime(lock, (time.time() - 60,) * 2)
+    refuse_running(tmp_path)
+    with output_lock(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [LOCK, ".t2disc.shard-x-1-of-2.lock"])
+def test_a_folder_in_the_place_of_a_lock_is_named(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(WriteFailed, match=f"delete the folder {re.escape(name)}"), output_lock(tmp_path):
+        pass
+    with pytest.raises(WriteFailed, match=re.escape(name)):
+        refuse_running(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_the_lock_of_another_machine_is_respected(tmp_path):

@@ -35,13 +35,16 @@ def verify(
 ) -> None:
     """Read every file of OUT again and name those that are not as published, or not by t2disc; exit code 4 where there
     is one, or where an input differs from the one that was measured. What cannot be taken for a result is named only.
+    While a run writes to OUT, nothing is looked at (output-busy).
     """
     with coded_exits(study):
         open_log()
         from t2disc.cli.jobs import changed_inputs
         from t2disc.cli.looking import run_verify
         from t2disc.cli.requests import FitRequest
+        from t2disc.store import refuse_running
 
+        refuse_running(out)
         inputs = None
         if study is not None:
             inputs = changed_inputs(FitRequest(study_dir=study, out=out, labels_dir=labels, protocol_file=protocol))

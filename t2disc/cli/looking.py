@@ -111,11 +111,13 @@ def _status_tree(each: Surveyed, grade: Grade | None) -> dict[str, Any]:
 def run_verify(out: Path, inputs: Mapping[str, str] | None, *, as_json: bool) -> ExitCode:
     """Print every file of the outputs that is not as it was published, and which visits' inputs have changed."""
     from t2disc.cli.show import counted, stdout_console
-    from t2disc.store import verify_outputs
+    from t2disc.store import refuse_running, verify_outputs
 
     refuse_empty(out)
     n_files, findings = verify_outputs(out)
     n_wrong = sum(each.is_wrong for each in findings)
+    if n_wrong:
+        refuse_running(out)  # one that has begun meanwhile, whose visits are newer than the tables
     if as_json:
         found = [{"path": str(each.path), "what": each.what, "wrong": each.is_wrong} for each in findings]
         print_json({"files": n_files, "findings": found, "inputs": dict(inputs or {})})

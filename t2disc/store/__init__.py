@@ -20,7 +20,7 @@ from t2disc.store.files import StoredFile, update_file, write_file, write_tree
 from t2disc.store.gradeback import StoredGrades, read_grades
 from t2disc.store.index import INDEX, StudyIndex, VisitFacts, read_index, write_index
 from t2disc.store.labelmaps import label_files, matched_files
-from t2disc.store.lock import output_lock, shard_lock
+from t2disc.store.lock import output_lock, refuse_running, shard_lock
 from t2disc.store.manifest import (
     MANIFEST,
     file_sha256,
@@ -43,6 +43,7 @@ from t2disc.store.pairs import (
     read_pair_record,
     recorded_pairs,
 )
+from t2disc.store.places import refuse_published
 from t2disc.store.provenance import Basis, LabelFacts, Provenance
 from t2disc.store.qualityback import StoredQuality, read_quality
 from t2disc.store.rating_table import AgreementRow, DisagreementRow, RatingRow, rating_files
@@ -155,6 +156,8 @@ __all__ = [
     "recorded_keys",
     "recorded_pairs",
     "refuse_foreign_dataset",
+    "refuse_published",
+    "refuse_running",
     "shard_lock",
     "sweep_leftovers",
     "table_files",

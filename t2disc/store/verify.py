@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from t2disc.store.audit import read_audit, read_left_audit
-from t2disc.store.manifest import MANIFEST, file_sha256, is_entry, listed_sha256s, manifest_sha256
+from t2disc.store.manifest import MANIFEST, file_sha256, is_entry, is_whole, listed_sha256s, manifest_sha256
 from t2disc.store.pairs import pair_folder, recorded_pairs
 from t2disc.store.records import recorded_keys
 from t2disc.store.strays import strays
@@ -22,7 +23,14 @@ What = Literal[
     "not as the audit tells",
     "not published by t2disc",
     "no result of t2disc",
+    "no tables yet: an unfinished run; run t2disc fit",
+    "newer than the tables: run t2disc fit",
+    "changed, or of a run that was cut off",
 ]
+_NO_MANIFEST: What = "no manifest of t2disc"
+_UNFINISHED: What = "no tables yet: an unfinished run; run t2disc fit"
+_NEWER: What = "newer than the tables: run t2disc fit"
+_CUT_OFF: What = "changed, or of a run that was cut off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,14 +64,15 @@ def verify_outputs(out: Path) -> tuple[int, tuple[Finding, ...]]:
     """
     study, told = read_study_manifest(out), _told(out)
     if study is None:
-        found = [Finding(path=PurePosixPath(STUDY_MANIFEST), what="no manifest of t2disc")]
+        is_lost = os.path.lexists(out / STUDY_MANIFEST) or STUDY_MANIFEST in told
+        found = [Finding(path=PurePosixPath(STUDY_MANIFEST), what=_NO_MANIFEST if is_lost else _UNFINISHED)]
         study = StudyManifest(version="", settings_sha256="", folders={}, files={})
     else:
         found = [*_untold(out, study, told), *_tables(out, study)]
     n_files = len(study.files)
     folders = sorted({*study.folders, *_folders(out)})
     for name in folders:
-        n_listed, wrong = _folder(out, name, study.folders.get(name))
+        n_listed, wrong = _folder(out, name, study.folders.get(name), told.get(name))
         n_files += n_listed
         found += wrong
     return n_files, (*found, *_strays(out, study, folders))
@@ -90,7 +99,7 @@ def _untold(out: Path, study: StudyManifest, told: Mapping[str, str | None]) -> 
     others = {name: manifest_sha256(out / name) for name in _folders(out)}  # of visits that the study has no more
     now = {**others, **study.folders, STUDY_MANIFEST: file_sha256(out / STUDY_MANIFEST)}
     for target, sha256 in sorted(now.items()):
-        if told.get(target) != sha256:
+        if told.get(target) != sha256 and not _is_newer(out / target, told.get(target)):
             path = PurePosixPath(target)
             yield Finding(path=path if target == STUDY_MANIFEST else path / MANIFEST, what="not as the audit tells")
 
@@ -108,14 +117,25 @@ def _folders(out: Path) -> Iterator[str]:
         yield pair_folder(out, *names).relative_to(out).as_posix()
 
 
-def _folder(out: Path, name: str, sha256: str | None) -> tuple[int, list[Finding]]:
-    """Return how many files a folder's manifest lists, and what is wrong with them; ``sha256`` of the manifest."""
+def _is_newer(folder: Path, told_sha256: str | None) -> bool:
+    """Tell whether a visit or pair that the tables do not know so is what the audit log, or a shard, told of last."""
+    return told_sha256 is not None and manifest_sha256(folder) == told_sha256 and is_whole(folder)
+
+
+def _folder(out: Path, name: str, sha256: str | None, told_sha256: str | None) -> tuple[int, list[Finding]]:
+    """Return how many files a folder's manifest lists, and what is wrong with them.
+
+    ``sha256`` is that of the manifest by the study's, ``told_sha256`` by the audit log. A run that is cut off leaves
+    visits that are whole, and newer than both.
+    """
     folder, home = out / name, PurePosixPath(name)
     what = _difference(folder / MANIFEST, sha256) if sha256 is not None else None
+    if what == "changed" and is_whole(folder):
+        what = _NEWER if _is_newer(folder, told_sha256) else _CUT_OFF
     found = [Finding(path=home / MANIFEST, what=what)] if what else []
     listed = listed_sha256s(folder)
     if not listed:
-        return 1, found or [Finding(path=home / MANIFEST, what="no manifest of t2disc")]
+        return 1, found or [Finding(path=home / MANIFEST, what=_NO_MANIFEST)]
     for path, listed_sha256 in sorted(listed.items()):
         if wrong := _difference(folder / path, listed_sha256):
             found.append(Finding(path=home / path, what=wrong))
