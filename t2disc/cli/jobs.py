@@ -156,6 +156,7 @@ def run_plot(
     chosen = _chosen_levels(levels)
     if not picture.parent.is_dir():
         raise ArgumentInvalid("no folder of this name for the picture", expected="a picture in a folder that exists")
+    store.refuse_published(picture.parent, "a picture")
     protocol = study.read_protocol(protocol_file) if protocol_file else None
     figure = study.draw_plot(out, where, name, protocol, levels=chosen)
     store.write_file(picture, store.picture_bytes(figure, kind, study.plot_title(where)))

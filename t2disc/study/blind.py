@@ -92,6 +92,7 @@ def _refuse_places(out: Path, folder: Path, key_file: Path) -> None:
         raise ArgumentInvalid("a reading set within the outputs it hides", expected="a folder of its own")
     if key_file.is_relative_to(folder):
         raise ArgumentInvalid("a key within the reading set", expected="a place that its readers do not see")
+    store.refuse_published(key_file.parent, "a key")
     if key_file.exists():
         raise ArgumentInvalid("a file in the place of the key", expected="a new file: keys are not replaced")
 

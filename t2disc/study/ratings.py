@@ -56,7 +56,8 @@ def export_ratings(source: Path, folder: Path | None = None, key_file: Path | No
     StudyNotFound
         ``study-not-found``: ``source`` is neither.
     ArgumentInvalid
-        ``argument-invalid``: a key for what is not blinded, or no place for unblinded tables.
+        ``argument-invalid``: a key for what is not blinded, no place for unblinded tables, or a visit or pair
+        as place.
     """
     from t2disc.qc.ratings import agreements, current_ratings, disagreements, self_agreements
 
@@ -96,6 +97,8 @@ def _unblinded(source: Path, key_file: Path) -> dict[str, Visit]:
 
 
 def _target(source: Path, home: Path, folder: Path | None, *, is_unblinded: bool) -> Path:
+    if folder is not None:
+        store.refuse_published(folder, "tables of ratings")
     if not is_unblinded:
         return folder or home
     if folder is None or folder.resolve().is_relative_to(source.resolve()):
