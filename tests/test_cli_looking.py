@@ -14,6 +14,8 @@ import pytest
 from studies import broken_visit, small_study, tree
 from test_cli_commands import call, everything
 
+from t2disc.store import output_lock, shard_lock
+
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory) -> Path:
@@ -88,6 +90,36 @@ def test_verify_counts_what_may_be_taken_for_a_result_and_names_a_note_only(stud
     assert {each["path"]: each["wrong"] for each in told["findings"]} == {"changes_final.tsv": True, "notes.txt": False}
 
 
+def test_verify_is_refused_while_a_run_or_a_shard_writes_there(study):
+    for held in (output_lock(study / "out"), shard_lock(study / "out", number=1, n_shards=2, division="x")):
+        with held:
+            before = everything(study)
+            result = call("verify", study / "out")
+            assert everything(study) == before
+        assert result.exit_code == 4
+        assert "[output-busy]" in result.stderr
+    assert call("verify", study / "out").exit_code == 0
+
+
+@pytest.mark.parametrize("place", ["ses-baseline", "ses-baseline/anat", "pairs/ses-baseline_ses-month12", "link"])
+def test_nothing_is_put_into_a_published_visit_or_pair(study, place):
+    folder = study / "out" / "sub-P1" / place
+    if place == "link":
+        folder = study / "link"
+        folder.symlink_to(study / "out" / "sub-P1" / "ses-baseline", target_is_directory=True)
+    for command in (
+        ("plot", study / "out", "sub-P1/ses-baseline", "overlay", "-o", folder / "x.png"),
+        ("ratings", study / "out", "-o", folder),
+        ("ratings", study / "out", "-o", folder / "new"),
+        ("blind", study / "out", study / "set", "--key", folder / "key.json"),
+    ):
+        result = call(*command)
+        assert result.exit_code == 2, command
+        assert "within a visit or pair that t2disc fit published" in result.stderr
+    assert call("verify", study / "out").exit_code == 0
+    assert call("ratings", study / "out", "-o", study / "out" / "sub-P1" / "read").exit_code == 0
+
+
 def test_explain_and_status_tell_grades_and_explain_what_is_to_be_reviewed_of_pairs(study):
     (study / "p.toml").write_text('[checks.scan]\nfield_strength_t = { expected = 9.4, severity = "major" }\n')
     fit(study, "--protocol", study / "p.toml")
@@ -144,6 +176,18 @@ def test_results_that_cannot_be_printed_are_a_fault_of_the_environment(study, wo
     assert ended.stderr.count(b"stdout-unwritable") == 1
     assert b"Traceback" not in ended.stderr
     assert b"Exception" not in ended.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell of POSIX")
+@pytest.mark.parametrize("closed", [">&-", ">&- <&-", ">&- 2>&- <&-"])
+@pytest.mark.parametrize("words", PRINTING)
+def test_results_that_have_no_stream_to_be_printed_to_are_a_fault_of_the_environment(study, words, closed):
+    arguments = [word.replace("OUT", str(study / "out")) for word in words.split()]
+    command = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-m", "t2disc", *arguments]
+    ended = subprocess.run(command, check=False, stderr=subprocess.PIPE, timeout=120)
+    assert ended.returncode == 4
+    assert ended.stderr.count(b"[stdout-unwritable]") == (0 if "2>" in closed else 1)
+    assert b"Traceback" not in ended.stderr
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs pipes of POSIX")

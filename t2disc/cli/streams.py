@@ -18,6 +18,7 @@ from t2disc.errors import StdoutUnwritable
 # not: `t2disc status OUT | head -1` ends as `cat FILE | head -1` does, with no word, as nobody is there to read it.
 # Not 0: whoever looks at the code (`set -o pipefail`) must not take what was cut off for all there is.
 PIPE_CLOSED = 141
+_STDERR = 2  # the last of the descriptors that every process has
 
 
 class PipeClosed(BaseException):
@@ -33,13 +34,15 @@ def guarded_streams(*, is_own_process: bool) -> Iterator[None]:
     """
     before = sys.stdout, sys.stderr
     if is_own_process:
+        _fill_closed()
         sys.stdout, sys.stderr = _guarded(sys.stdout, has_results=True), _guarded(sys.stderr, has_results=False)
     try:
         yield
     except PipeClosed:
         raise SystemExit(PIPE_CLOSED) from None
     except StdoutUnwritable as error:  # while no command was running: --help and --version
-        sys.stderr.write(f"{error}\n")
+        if cast("TextIO | None", sys.stderr) is not None:
+            sys.stderr.write(f"{error}\n")
         raise SystemExit(4) from None
     finally:
         sys.stdout, sys.stderr = before
@@ -89,8 +92,19 @@ class _Stream:
 
 
 def _guarded(stream: TextIO, *, has_results: bool) -> TextIO:
-    """Return a stream that is guarded; a process may also have none."""
-    return stream if cast("TextIO | None", stream) is None else cast(TextIO, _Stream(stream, has_results=has_results))
+    """Return a stream that is guarded; where a process has none, results cannot be printed, and a log goes nowhere."""
+    if cast("TextIO | None", stream) is None:
+        if not has_results:
+            return stream
+        stream = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", buffering=1, encoding="utf-8")  # refuses: EBADF
+    return cast(TextIO, _Stream(stream, has_results=has_results))
+
+
+def _fill_closed() -> None:
+    """Let standard streams that a shell has closed lead nowhere, lest a file of ours is opened in their place."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
 
 
 def _is_closed_pipe(error: OSError) -> bool:
