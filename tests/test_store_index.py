@@ -379,6 +379,11 @@ def test_what_describes_the_dataset_is_looked_at_as_well_except_the_readme(study
 
 STRAYS = {
     "changes_final.tsv": True,
+    "discs.csv": True,
+    "For Anna.xlsx": True,
+    "sub-P1/discs.xlsx": True,
+    "extra": True,  # tables
+    "phenotype": False,
     "T2map.json": True,  # BIDS applies it to every map
     "sub-P1_ses-baseline_T2map.nii.gz": True,
     "sub-P9": True,
@@ -389,6 +394,7 @@ STRAYS = {
     "sub-P1/pairs/ses-baseline_ses-rogue": True,
     "notes.txt": False,
     "participants.tsv": False,
+    "participants.xlsx": False,
     "code": False,
     ".hidden": False,
     "sub-P1/remarks.docx": False,
@@ -400,6 +406,8 @@ WITHIN = {
     "sub-P1/anat": "sub-P1_T2map.nii.gz",
     "sub-P1/pairs/ses-baseline_ses-rogue": "anat/x.nii.gz",
     "code": "run.R",
+    "extra": "of Anna/discs.tsv",
+    "phenotype": "oswestry.tsv",
 }
 
 

@@ -19,10 +19,11 @@ _OWN = re.compile(
 )
 """What t2disc writes beside its results, or has not yet published; pictures are those of ``t2disc plot``."""
 _OWN_FOLDERS = ("logs", "review")
+_OF_PEOPLE = "phenotype"
 _OF_BIDS = re.compile(r"(README|CHANGES|LICENSE)(\..+)?|CITATION\.cff", re.IGNORECASE)
 """Words that people may write to a dataset."""
-_NO_RESULT = re.compile(r"participants\.(tsv|json)|.+_(sessions|scans)\.(tsv|json)")
-_RESULT = re.compile(r"(?!\.).+\.(tsv|json|nii|nii\.gz)", re.IGNORECASE)
+_NO_RESULT = re.compile(r"participants\.(tsv|json|csv|xlsx)|.+_(sessions|scans)\.(tsv|json)")
+_RESULT = re.compile(r"(?!\.).+\.(tsv|csv|xlsx|json|nii|nii\.gz)", re.IGNORECASE)
 """What BIDS tools and statisticians take for data; hidden files they do not see."""
 
 
@@ -47,7 +48,8 @@ def strays(out: Path, tables: Collection[str], folders: Collection[str]) -> Iter
         Folders of visits and pairs below ``out``; each has a manifest of its own, and is not looked into.
 
     Logs, reports, pictures, ratings, the key of a reading set, and a README are no strays. A folder that is none of
-    t2disc's is named as a whole: as a result where it is a participant's or lies in one's, or holds images.
+    t2disc's is named as a whole: as a result where it is a participant's or lies in one's, or holds images
+    or tables (``phenotype/``, where BIDS has tables of people, may hold those).
     """
     for path in sorted(out.iterdir()):
         if path.name in tables or path.name in _OWN_FOLDERS or _OF_BIDS.fullmatch(path.name):
@@ -55,7 +57,7 @@ def strays(out: Path, tables: Collection[str], folders: Collection[str]) -> Iter
         if path.name.startswith("sub-") and any(name.startswith(f"{path.name}/") for name in folders):
             yield from _below(out, path, folders)
         elif not _is_own(path):
-            yield _stray(out, path, is_result=_is_result(path) or (_is_plain(path) and _holds_images(path)))
+            yield _stray(out, path, is_result=_is_result(path) or (_is_plain(path) and _holds_results(path)))
 
 
 def _below(out: Path, folder: Path, folders: Collection[str]) -> Iterator[Stray]:
@@ -87,8 +89,11 @@ def _is_result(path: Path) -> bool:
     return _RESULT.fullmatch(name) is not None and not _NO_RESULT.fullmatch(name)
 
 
-def _holds_images(folder: Path) -> bool:
-    return not folder.name.startswith(".") and any(folder.rglob("*.nii*"))
+def _holds_results(folder: Path) -> bool:
+    if folder.name.startswith("."):
+        return False
+    tables = () if folder.name == _OF_PEOPLE else folder.rglob("*.tsv")
+    return any(folder.rglob("*.nii*")) or any(not _NO_RESULT.fullmatch(each.name) for each in tables)
 
 
 def _stray(out: Path, path: Path, *, is_result: bool) -> Stray:
