@@ -33,7 +33,7 @@ path or a header value of a patient.
     ├── InstallError                    weights-damaged
     ├── StoreError                      disk-full · permission-denied · output-busy · write-failed · stdout-unwritable
     │                                   outputs-damaged · ratings-damaged · reading-set-damaged
-    │                                   audit-damaged
+    │                                   audit-damaged · records-outdated
     ├── ChildError                      child-crashed · out-of-memory · time-limit
     ├── ExecutorError                   dask-missing · scheduler-unreachable · worker-unsuited
     └── InternalError                   internal-error
@@ -610,6 +610,15 @@ class OutputsDamaged(StoreError):
     code = "outputs-damaged"
     expected = "the maps and labels that t2disc published, whole"
     todo = "run t2disc fit again: it makes outputs anew that were changed or lost"
+
+
+class RecordsOutdated(StoreError):
+    code = "records-outdated"
+    expected = "records of the version that this t2disc writes"
+    todo = (
+        "run t2disc fit on the study, without --only: it measures them again; results that the study no longer has are "
+        "yours to take away"
+    )
 
 
 class RatingsDamaged(StoreError):

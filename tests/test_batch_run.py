@@ -20,7 +20,7 @@ from studies import T2_MS, broken_visit, label_map, small_study, sound_visit, tr
 
 from t2disc import study
 from t2disc.batch import Decision, Earlier, Effort, RunSettings, StudyOutcome, Wanted, as_refusal, decide, run_study
-from t2disc.batch.plan import compare
+from t2disc.batch.plan import compare, decide_pair
 from t2disc.batch.progress import Silent
 from t2disc.errors import DiskFull, OutputBusy, SliceMissing, VisitOrderUnknown
 from t2disc.model import SCHEME_OF, NoiseEstimate, T2Map, Visit
@@ -486,6 +486,15 @@ def test_what_is_done_with_a_visit_and_why(before, now, action, why):
     decision = decide(before, now)
     assert decision.action == action
     assert why in decision.why
+
+
+def test_a_result_of_another_version_of_the_record_is_a_reason_of_its_own():
+    for is_outdated, why in (
+        (True, "its earlier result is of another version of the record"),
+        (False, "no earlier result"),
+    ):
+        assert decide(None, Wanted(basis=None), is_outdated=is_outdated).why == why
+        assert decide_pair(None, None, with_pictures=False, is_outdated=is_outdated).why == why
 
 
 @pytest.mark.parametrize("changes", [{}, {"index_level": "L5/S1"}, {"labels_sha256": "x"}])

@@ -261,3 +261,62 @@ def test_only_measures_what_is_asked_for(study):
     wrong = fit(study, "--only", "sub-P7")
     assert wrong.exit_code == 2
     assert "--only" in wrong.stderr
+
+
+VISIT = "sub-P1/ses-baseline/sub-P1_ses-baseline_desc-t2disc_record.json"
+PAIR = "sub-P1/pairs/ses-baseline_ses-month12/sub-P1_ses-baseline_ses-month12_desc-change_record.json"
+OUTDATED = "its earlier result is of another version of the record"
+
+
+def age(out: Path, *names: str) -> None:
+    """Make records those of an earlier version."""
+    for name in names:
+        told = json.loads((out / name).read_bytes())
+        key = next(key for key in told if key.endswith("record_version"))
+        (out / name).write_text(json.dumps(told | {key: 1}, indent=2))
+
+
+@pytest.mark.parametrize(("name", "key"), [(VISIT, "sub-P1/ses-baseline"), (PAIR, "ses-month12 since ses-baseline")])
+def test_results_of_another_version_of_the_record_are_refused_and_nothing_is_written(study, name, key):
+    out, picture = study / "out", study / "a.png"
+    age(out, name)
+    before = everything(study)
+    labels, only = ("--labels", study / "labels"), ("--only", "ses-month12")
+    for words in (
+        ("status", out),
+        ("explain", out, "sub-P1/ses-month12"),
+        ("report", out),
+        ("plot", out, "sub-P1/ses-month12", "overlay", "-o", picture),
+        ("blind", out, study / "reads", "--key", study / "key.json"),
+        ("review", out, "--no-browser"),
+        ("index", out),
+        ("reproduce", out, "--study", study, *labels),
+        ("verify", out, "--study", study, *labels),
+        ("fit", study, "-o", out, *labels, "--jobs", "0", *only),
+        ("fit", study, "-o", out, *labels, "--jobs", "0", *only, "--shard", "1/1"),
+        ("fit", study, "-o", out, *labels, "--dry-run", *only),
+    ):
+        result = call(*words)
+        assert (result.exit_code, "[records-outdated]" in result.stderr) == (4, True), words
+        assert key in result.stderr
+    assert everything(study) == before
+
+
+def test_a_whole_run_measures_results_of_another_version_again_and_tells_why(study):
+    out = study / "out"
+    before = tree(out)
+    age(out, VISIT, PAIR)
+    plan = json.loads(fit(study, "--dry-run", "--json").stdout)
+    assert [each["why"] == OUTDATED for each in plan] == [True, False, False]
+    logs = set(out.glob("logs/*"))
+    assert fit(study).exit_code == 3
+    assert tree(out) == before
+    (log,) = set(out.glob("logs/*")) - logs
+    for told in (f"sub-P1/ses-baseline: run ({OUTDATED})", f"ses-month12 since ses-baseline: run ({OUTDATED})"):
+        assert told in log.read_text()
+    assert "first result" not in log.read_text()
+    assert call("index", out).exit_code == 0
+    age(out, VISIT)
+    fit(study, "--model", "loglinear")
+    audit = [json.loads(line) for line in (out / "audit.jsonl").read_text().splitlines()]
+    assert ("sub-P1/ses-baseline", OUTDATED) in {(entry["target"], entry["why"]) for entry in audit}

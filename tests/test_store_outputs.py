@@ -8,6 +8,7 @@ import json
 import math
 import re
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import get_args
 
 import nibabel as nib
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from modelled import MODELS
 
-from t2disc.errors import OutputsDamaged, T2DiscError
+from t2disc.errors import OutputsDamaged, RecordsOutdated, T2DiscError
 from t2disc.fit import fit_t2
 from t2disc.measure import given_repeatability, literature_repeatability, measured_repeatability
 from t2disc.model import (
@@ -60,12 +61,14 @@ from t2disc.store import (
     RegionFacts,
     RoiRow,
     Status,
+    StoredFile,
     VisitRecord,
     VisitRow,
     dataset_files,
     echo_files,
     label_files,
     map_files,
+    outdated_results,
     publish_visit,
     quality_files,
     read_first_echo,
@@ -73,6 +76,7 @@ from t2disc.store import (
     record_file,
     recorded_keys,
     refuse_foreign_dataset,
+    refuse_outdated,
     table_files,
 )
 from t2disc.store.columns import cell
@@ -645,6 +649,27 @@ def test_a_record_that_t2disc_did_not_write_is_none_but_is_there(tmp_path, conte
     publish_visit(tmp_path / "sub-1" / "ses-1", [replace(record_file(RECORD), content=content)])
     assert read_record(tmp_path, "sub-1", "ses-1") is None
     assert recorded_keys(tmp_path) == ("sub-1/ses-1",)
+
+
+@pytest.mark.parametrize("content", UNREADABLE, ids=range(len(UNREADABLE)))
+def test_a_record_is_outdated_where_it_tells_another_version_and_not_where_it_is_garbage(tmp_path, content):
+    publish_visit(tmp_path / "sub-1" / "ses-1", [replace(record_file(RECORD), content=content)])
+    is_old = content in (b'{"record_version": 1}', b'{"record_version": 2}')
+    assert outdated_results(tmp_path) == (("sub-1/ses-1",) if is_old else ())
+
+
+def test_records_of_this_version_are_not_outdated_and_are_not_read_whole(tmp_path, monkeypatch):
+    publish_visit(tmp_path / "sub-1" / "ses-1", [record_file(RECORD)])
+    monkeypatch.setattr("t2disc.store.outdated.json.loads", None)
+    assert outdated_results(tmp_path) == ()
+
+
+def test_of_many_outdated_results_the_first_are_named(tmp_path):
+    for number in range(1, 6):
+        old = StoredFile(path=PurePosixPath(f"sub-{number}_ses-1_desc-t2disc_record.json"), content=UNREADABLE[3])
+        publish_visit(tmp_path / f"sub-{number}" / "ses-1", [old])
+    with pytest.raises(RecordsOutdated, match=r"5 results .*: sub-1/ses-1, sub-2/ses-1, sub-3/ses-1 and 2 more - exp"):
+        refuse_outdated(tmp_path)
 
 
 def test_a_folder_without_a_record_is_no_recorded_visit(tmp_path):

@@ -93,7 +93,8 @@ def run_pairs(pairs: Sequence[study.Pair], settings: RunSettings, reporter: Repo
 
 def _plan(pair: study.Pair, settings: RunSettings) -> PlannedPair:
     earlier, basis = _earlier(pair, settings.out), study.pair_basis(pair, settings.out, settings.protocol.repeatability)
-    decision = decide_pair(earlier, basis, with_pictures=settings.with_figures)
+    is_outdated = earlier is None and store.is_pair_outdated(settings.out, *pair.names)
+    decision = decide_pair(earlier, basis, with_pictures=settings.with_figures, is_outdated=is_outdated)
     return PlannedPair(pair=pair, decision=decision, basis=basis, previous=earlier.record if earlier else None)
 
 

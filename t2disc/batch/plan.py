@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Action = Literal["run", "relabel", "skip"]
 
 _DIFFERS = "differs from the earlier result"
+_OUTDATED = "its earlier result is of another version of the record"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +77,15 @@ class Wanted:
     is_redone: bool = False  # asked for though nothing has changed
 
 
-def decide(earlier: Earlier | None, wanted: Wanted) -> Decision:
-    """Decide what is done with a visit, from the outputs of its last run and what they would be made from now."""
+def decide(earlier: Earlier | None, wanted: Wanted, *, is_outdated: bool = False) -> Decision:
+    """Decide what is done with a visit, from the outputs of its last run and what they would be made from now.
+
+    ``is_outdated`` where the last run left a record that this version cannot read.
+    """
     if not wanted.is_asked:
         return Decision(action="skip", why="others alone are asked for")
     if earlier is None:
-        return Decision(action="run", why="no earlier result")
+        return Decision(action="run", why=_OUTDATED if is_outdated else "no earlier result")
     if wanted.is_redone:
         return Decision(action="run", why="asked for again")
     if why := next(_reasons_to_run(earlier, wanted.basis), ""):
@@ -100,13 +104,15 @@ class EarlierPair:
     has_pictures: bool
 
 
-def decide_pair(earlier: EarlierPair | None, basis: PairBasis | None, *, with_pictures: bool) -> Decision:
+def decide_pair(
+    earlier: EarlierPair | None, basis: PairBasis | None, *, with_pictures: bool, is_outdated: bool = False
+) -> Decision:
     """Decide whether two visits are compared again, from the outputs of the last time and what they would be made from.
 
     There is no half way: a pair is measured or left alone.
     """
     if earlier is None:
-        return Decision(action="run", why="no earlier result")
+        return Decision(action="run", why=_OUTDATED if is_outdated else "no earlier result")
     if why := next(_reasons_to_pair(earlier, basis, with_pictures), ""):
         return Decision(action="run", why=why)
     return Decision(action="skip", why="nothing has changed since its last run")
@@ -206,10 +212,10 @@ def changed_settings(earlier: FitFacts | None, wanted: FitSettings) -> tuple[str
     return tuple(f"{name} {before} -> {now}" for name, before, now in pairs if before != now)
 
 
-def compare(earlier: VisitRecord | None, record: VisitRecord, *, has_changed: bool) -> str:
+def compare(earlier: VisitRecord | None, record: VisitRecord, *, has_changed: bool, is_outdated: bool = False) -> str:
     """Tell in words how a visit's result stands to its earlier one; ``has_changed`` when any byte was written."""
     if earlier is None:
-        return "first result"
+        return "in the place of a result of another version of the record" if is_outdated else "first result"
     if not has_changed:
         return "unchanged"
     one, other = (record_file(replace(each, basis=None, provenance=None)).content for each in (earlier, record))

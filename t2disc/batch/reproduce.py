@@ -60,8 +60,9 @@ def reproduce_results(visits: Sequence[Visit], settings: RunSettings, scratch: P
     ArgumentInvalid
         ``argument-invalid``: nothing is meant by what is asked for.
     InstallError, StoreError, ExecutorError
-        What concerns the whole run.
+        What concerns the whole run, ``records-outdated`` among it.
     """
+    store.refuse_outdated(settings.out)
     same, of_key = set(), {visit.key: visit for visit in visits}
     keys = asked_for(sorted({*store.recorded_keys(settings.out), *of_key}), settings.only, "--only")
     for told in _visits(keys, of_key, settings, scratch):

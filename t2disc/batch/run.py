@@ -62,6 +62,9 @@ def run_study(visits: Sequence[Visit], settings: RunSettings, reporter: Reporter
         ``argument-invalid``: the output folder holds another dataset.
     StudyLocked
         ``study-locked``: the study is locked, something would change, and no reason was given.
+    RecordsOutdated
+        ``records-outdated``: visits alone were asked for, and results that would be left as they are, or be left out of
+        the tables, are of another version of the record.
     ExecutorError
         ``dask-missing``, ``scheduler-unreachable`` or ``worker-unsuited``: the run stops, earlier results stay.
     StoreError
@@ -69,6 +72,8 @@ def run_study(visits: Sequence[Visit], settings: RunSettings, reporter: Reporter
         untouched. Whatever else goes wrong with a visit puts that visit in quarantine.
     """
     reporter = reporter or Silent()
+    if settings.only:
+        store.refuse_outdated(settings.out)
     if settings.shard is not None:
         return _run_shard(settings.shard, visits, settings, reporter)
     with store.output_lock(settings.out), _swept(settings.out):

@@ -23,7 +23,13 @@ def survey(out: Path) -> tuple[Surveyed, ...]:
 
     Those of the index count while the visit's files are the ones it has seen; otherwise its record is read, and its
     files are looked at.
+
+    Raises
+    ------
+    RecordsOutdated
+        ``records-outdated``.
     """
+    store.refuse_outdated(out)
     return tuple(_survey(out, store.read_index(out)))
 
 
@@ -35,8 +41,9 @@ def rebuild_index(out: Path) -> int:
     Raises
     ------
     StoreError
-        ``output-busy``, ``disk-full``, ``permission-denied`` or ``write-failed``.
+        ``output-busy``, ``disk-full``, ``permission-denied``, ``write-failed`` or ``records-outdated``.
     """
+    store.refuse_outdated(out)
     with store.output_lock(out):
         visits = {each.facts.key: each.facts for each in _survey(out, store.StudyIndex())}
         store.write_index(out, replace(store.read_index(out), visits=visits))

@@ -93,6 +93,7 @@ class Planned:
     wanted: Wanted
     earlier: Earlier | None
     inputs: InputFacts | None = None  # what its files told when it was planned, if they are those that were found
+    is_outdated: bool = False  # its earlier record is of another version, and counts for no result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +109,13 @@ def inputs_that_changed(visits: Sequence[Visit], settings: RunSettings) -> dict[
     """Return, by study key, what of a measured visit's inputs differs from what its result was made from.
 
     Every file is read; nothing is taken as known.
+
+    Raises
+    ------
+    RecordsOutdated
+        ``records-outdated``: what a result was made from cannot be read.
     """
+    store.refuse_outdated(settings.out)
     differing, folders = {}, settings.label_folders.listed()
     for visit in visits:
         record = _record(visit, settings.out)
@@ -204,14 +211,16 @@ def visit_facts(planned: Planned, record: store.VisitRecord, out: Path, index: s
 
 def _plan(visit: Visit, settings: RunSettings, folders: study.LabelFolders, index: store.StudyIndex) -> Planned:
     earlier = _earlier(visit, settings.out, index)
+    is_outdated = earlier is None and store.is_outdated(settings.out, visit.participant_id, visit.session_id)
     wanted = _wanted(visit, settings, folders, index, has_earlier=earlier is not None)
     is_sure = visit.stamp in index.inputs or (wanted.basis is not None and study.is_as_found(visit))
     return Planned(
         visit=visit,
-        decision=decide(earlier, wanted),
+        decision=decide(earlier, wanted, is_outdated=is_outdated),
         wanted=wanted,
         earlier=earlier,
         inputs=_inputs(visit, wanted.basis) if is_sure else None,
+        is_outdated=is_outdated,
     )
 
 
@@ -290,7 +299,7 @@ def _tell(
         raise WriteFailed(f"no record of {visit.key} that can be read back")
     for warning in (*first_try(ended), *done.remarks, *_warnings(record, planned, done.written)):
         reporter.visit_warned(visit, warning)
-    compared = compare(before, record, has_changed=bool(done.written))
+    compared = compare(before, record, has_changed=bool(done.written), is_outdated=planned.is_outdated)
     reporter.visit_finished(record, ended.effort, compared)
     return record
 

@@ -61,6 +61,8 @@ def run_plan(request: FitRequest) -> ExitCode:
     key = study.read_or_lend_key(request.study_dir) if is_heap(request, protocol) else None
     visits = find_study(request, protocol, key)
     _warn((*study_warnings(request, protocol, key, visits), *study.retest_warnings(visits, protocol)))
+    if request.only:
+        store.refuse_outdated(request.out)
     plan = plan_visits(visits, settings_for(request, protocol), store.read_index(request.out))
     show_plan(plan, as_json=request.as_json)
     return ExitCode.DONE

@@ -138,8 +138,9 @@ def run_verify(out: Path, inputs: Mapping[str, str] | None, *, as_json: bool) ->
 def run_explain(out: Path, key: str) -> ExitCode:
     """Print why a visit is in its state: the refusal, what was used and left out, what to look at."""
     from t2disc.cli.show import stdout_console
-    from t2disc.store import read_record
+    from t2disc.store import read_record, refuse_outdated
 
+    refuse_outdated(out)
     participant_id, _, session_id = key.partition("/")
     record = read_record(out, participant_id, session_id) if _is_key(participant_id, session_id) else None
     if record is None:

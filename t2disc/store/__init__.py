@@ -33,6 +33,7 @@ from t2disc.store.manifest import (
 )
 from t2disc.store.model_table import ModelRow
 from t2disc.store.nifti import nifti_bytes
+from t2disc.store.outdated import is_outdated, is_pair_outdated, outdated_results, refuse_outdated
 from t2disc.store.pairs import (
     DiscMatchFacts,
     PairBasis,
@@ -120,7 +121,9 @@ __all__ = [
     "has_figures",
     "images_sha256",
     "is_intact",
+    "is_outdated",
     "is_own_dataset",
+    "is_pair_outdated",
     "is_reading_set",
     "is_whole",
     "label_files",
@@ -131,6 +134,7 @@ __all__ = [
     "map_files",
     "matched_files",
     "nifti_bytes",
+    "outdated_results",
     "output_lock",
     "pair_folder",
     "pair_record_file",
@@ -156,6 +160,7 @@ __all__ = [
     "recorded_keys",
     "recorded_pairs",
     "refuse_foreign_dataset",
+    "refuse_outdated",
     "refuse_published",
     "refuse_running",
     "shard_lock",

@@ -147,12 +147,16 @@ def recorded_pairs(out: Path) -> tuple[tuple[str, str, str], ...]:
     return tuple(sorted(names))
 
 
+def pair_record_path(out: Path, participant_id: str, baseline: str, followup: str) -> Path:
+    """Return where the record of a pair lies."""
+    folder = pair_folder(out, participant_id, baseline, followup)
+    return folder / f"{pair_stem(participant_id, baseline, followup)}{_SUFFIX}"
+
+
 def read_pair_record(out: Path, participant_id: str, baseline: str, followup: str) -> PairRecord | None:
     """Read the record of one pair; ``None`` where there is none, or none as t2disc writes it."""
-    folder = pair_folder(out, participant_id, baseline, followup)
-    path = folder / f"{pair_stem(participant_id, baseline, followup)}{_SUFFIX}"
     try:
-        return _pair_record(json.loads(path.read_bytes()))
+        return _pair_record(json.loads(pair_record_path(out, participant_id, baseline, followup).read_bytes()))
     except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return None
 

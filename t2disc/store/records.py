@@ -157,11 +157,15 @@ def recorded_keys(out: Path) -> tuple[str, ...]:
     return tuple(sorted(f"{folder.parent.name}/{folder.name}" for folder in folders))
 
 
+def record_path(out: Path, participant_id: str, session_id: str) -> Path:
+    """Return where the record of a visit lies."""
+    return out / participant_id / session_id / f"{participant_id}_{session_id}{_SUFFIX}"
+
+
 def read_record(out: Path, participant_id: str, session_id: str) -> VisitRecord | None:
     """Read the record of one visit; ``None`` where there is none, or none as t2disc writes it."""
-    path = out / participant_id / session_id / f"{participant_id}_{session_id}{_SUFFIX}"
     try:
-        return _record(json.loads(path.read_bytes()))
+        return _record(json.loads(record_path(out, participant_id, session_id).read_bytes()))
     except (OSError, ValueError, TypeError, LookupError, AttributeError, AssertionError, RecursionError):
         return None
 

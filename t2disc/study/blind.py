@@ -54,8 +54,11 @@ def make_reading_set(out: Path, folder: Path, key_file: Path, *, n_repeats: int 
         asked for than there are visits.
     StudyNotFound
         ``study-not-found``: no visit can be read.
+    RecordsOutdated
+        ``records-outdated``: a visit or pair has a record of another version.
     """
     _refuse_places(out, folder, key_file)
+    store.refuse_outdated(out)
     readable, left_out = _readable(out)
     if not readable:
         raise StudyNotFound("a folder without measured visits", expected="the outputs of t2disc fit")

@@ -127,7 +127,10 @@ def gather(out: Path, protocol: Protocol | None = None, expected: Expected | Non
         ``outputs-damaged``: the table of visits or of checks cannot be read back.
     StudyNotFound
         ``study-not-found``: no visit has a record there.
+    RecordsOutdated
+        ``records-outdated``: a visit or pair has one of another version.
     """
+    store.refuse_outdated(out)
     keys = [key.split("/") for key in store.recorded_keys(out)]
     records = [record for p, s in keys if (record := store.read_record(out, p, s)) is not None]
     if not records:
