@@ -191,6 +191,10 @@ def test_without_a_protocol_controls_bands_and_planned_visits_are_those_of_the_t
     assert {path.name: path.read_text() for path in out.rglob("*.html")} == given
     write_reports(out, Protocol())
     assert {path.name: path.read_text() for path in out.rglob("*.html")} != given
+    manifest = out / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"L1/L2"', '"L9/L2"'))
+    with pytest.raises(OutputsDamaged):
+        write_reports(out)
 
 
 @pytest.mark.parametrize(

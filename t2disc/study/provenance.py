@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from t2disc.errors import ProtocolInvalid
+from t2disc.errors import OutputsDamaged, ProtocolInvalid
 from t2disc.store import PairBasis, Provenance, read_study_manifest
 from t2disc.study.basis import FOR_NO_VISIT
 from t2disc.study.protocolfile import valid_protocol
@@ -74,6 +74,11 @@ def published_protocol(out: Path) -> Protocol | None:
     """Return the protocol by which the tables in ``out`` were made, as far as their manifest tells it.
 
     ``None`` where it does not. What visits were measured by stands in their records, and their grades in the tables.
+
+    Raises
+    ------
+    OutputsDamaged
+        ``outputs-damaged``: the manifest tells settings that no protocol has: defaults would contradict the tables.
     """
     manifest = read_study_manifest(out)
     if manifest is None or not manifest.settings:
@@ -81,7 +86,7 @@ def published_protocol(out: Path) -> Protocol | None:
     try:
         return valid_protocol(manifest.settings)
     except ProtocolInvalid:
-        return None
+        raise OutputsDamaged("a manifest of the study with settings that no protocol has") from None
 
 
 @cache

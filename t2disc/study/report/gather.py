@@ -124,7 +124,7 @@ def gather(out: Path, protocol: Protocol | None = None, expected: Expected | Non
     Raises
     ------
     OutputsDamaged
-        ``outputs-damaged``: the table of visits or of checks cannot be read back.
+        ``outputs-damaged``: the study's manifest, or its table of visits or of checks, cannot be read back.
     StudyNotFound
         ``study-not-found``: no visit has a record there.
     RecordsOutdated
